@@ -1,0 +1,293 @@
+//! The state diff of a mini-block in EIP-7928 form: post-values by index, plus the fates they do not imply.
+
+use std::collections::HashMap;
+
+use alloy_eip7928::{
+    AccountChanges, BalanceChange, BlockAccessIndex, CodeChange as BalCodeChange, NonceChange, SlotChanges,
+    StorageChange,
+};
+use alloy_primitives::{Address, U256, map::FbBuildHasher};
+use alloy_rlp::{RlpDecodable, RlpEncodable};
+
+use crate::{AccountChange, CodeChange, Fate};
+
+/// A fate other than [`Fate::Kept`], at the index of the transaction that caused it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub struct FateAt {
+    /// The account.
+    pub address: Address,
+    /// Block access index: 0 before the transactions, `1..=n` the transactions of the EVM block, `n + 1` after them.
+    pub index: u32,
+    /// 1 wiped, 2 removed, 3 created empty; anything else does not decode.
+    kind: FateKind,
+}
+
+impl FateAt {
+    /// What happened.
+    #[must_use]
+    pub const fn fate(&self) -> Fate {
+        match self.kind {
+            FateKind::Wiped => Fate::Wiped,
+            FateKind::Removed => Fate::Removed,
+            FateKind::CreatedEmpty => Fate::CreatedEmpty,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FateKind {
+    Wiped = 1,
+    Removed = 2,
+    CreatedEmpty = 3,
+}
+
+impl FateKind {
+    const fn of(fate: Fate) -> Option<Self> {
+        match fate {
+            Fate::Kept => None,
+            Fate::Wiped => Some(Self::Wiped),
+            Fate::Removed => Some(Self::Removed),
+            Fate::CreatedEmpty => Some(Self::CreatedEmpty),
+        }
+    }
+}
+
+impl alloy_rlp::Encodable for FateKind {
+    fn encode(&self, out: &mut dyn alloy_rlp::BufMut) {
+        (*self as u8).encode(out);
+    }
+    fn length(&self) -> usize {
+        1
+    }
+}
+
+impl alloy_rlp::Decodable for FateKind {
+    fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
+        match u8::decode(buf)? {
+            1 => Ok(Self::Wiped),
+            2 => Ok(Self::Removed),
+            3 => Ok(Self::CreatedEmpty),
+            _ => Err(alloy_rlp::Error::Custom("unknown account fate")),
+        }
+    }
+}
+
+/// Post-values of everything a mini-block changed.
+///
+/// `accounts` is sorted by address, slots by key and changes by index, as EIP-7928 orders them; the lists of all
+/// mini-blocks of an EVM block merge into its block access list (reads are not recorded).
+#[derive(Clone, Debug, Default, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub struct StateDiff {
+    /// Changes per account.
+    pub accounts: Vec<AccountChanges>,
+    /// Accounts wiped, removed or created empty, sorted by index and then address.
+    pub fates: Vec<FateAt>,
+}
+
+impl StateDiff {
+    /// Whether nothing changed.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.accounts.is_empty() && self.fates.is_empty()
+    }
+
+    /// The net change of each account, ready to be applied to the state before the mini-block; sorted by address.
+    ///
+    /// Values written before an account was last wiped or removed are dropped: they went with it.
+    #[must_use]
+    pub fn collapse(&self) -> Vec<AccountChange> {
+        let mut fates: HashMap<Address, LastFate> = HashMap::new();
+        for fate in &self.fates {
+            fates.entry(fate.address).or_default().note(fate);
+        }
+        let mut changes: Vec<AccountChange> = self
+            .accounts
+            .iter()
+            .map(|account| collapse_account(account, fates.remove(&account.address).unwrap_or_default()))
+            .collect();
+        changes.extend(fates.into_iter().map(|(address, fate)| {
+            collapse_account(
+                &AccountChanges {
+                    address,
+                    ..AccountChanges::default()
+                },
+                fate,
+            )
+        }));
+        changes.sort_unstable_by_key(|change| change.address);
+        changes
+    }
+}
+
+/// The fates of one account in a mini-block, as far as they still matter at its end.
+#[derive(Clone, Copy, Debug, Default)]
+struct LastFate {
+    cleared: Option<(u32, FateKind)>,
+    created_empty: bool,
+}
+
+impl LastFate {
+    const fn note(&mut self, fate: &FateAt) {
+        match fate.kind {
+            FateKind::CreatedEmpty => self.created_empty = true,
+            kind => {
+                self.cleared = Some((fate.index, kind));
+                self.created_empty = false;
+            }
+        }
+    }
+
+    /// Whether a value written at `index` outlived the last wipe. A wipe keeps what its own transaction wrote; a
+    /// removal keeps nothing of its transaction.
+    const fn keeps(&self, index: BlockAccessIndex) -> bool {
+        match self.cleared {
+            None => true,
+            Some((at, FateKind::Removed)) => index.get() > at as u64,
+            Some((at, _)) => index.get() >= at as u64,
+        }
+    }
+}
+
+fn collapse_account(account: &AccountChanges, last: LastFate) -> AccountChange {
+    let mut change = AccountChange::new(account.address);
+    change.nonce = account
+        .nonce_changes
+        .last()
+        .filter(|c| last.keeps(c.block_access_index))
+        .map(|c| c.new_nonce);
+    change.balance = account
+        .balance_changes
+        .last()
+        .filter(|c| last.keeps(c.block_access_index))
+        .map(|c| c.post_balance);
+    change.code = account
+        .code_changes
+        .last()
+        .filter(|c| last.keeps(c.block_access_index))
+        .map(|c| CodeChange::new(c.new_code.clone()));
+    change.storage = account
+        .storage_changes
+        .iter()
+        .filter_map(|slot| {
+            let last_write = slot.changes.last().filter(|c| last.keeps(c.block_access_index))?;
+            Some((slot.slot, last_write.new_value))
+        })
+        .collect();
+    change.fate = match last.cleared {
+        None if last.created_empty => Fate::CreatedEmpty,
+        None => Fate::Kept,
+        Some((_, FateKind::Removed)) if change.is_noop() && !last.created_empty => Fate::Removed,
+        Some((_, kind)) => {
+            if kind == FateKind::Removed {
+                start_over(&mut change);
+            }
+            Fate::Wiped
+        }
+    };
+    change
+}
+
+/// Completes the fields of an account that was removed and came back: what it did not write is zero, not the old value.
+fn start_over(change: &mut AccountChange) {
+    change.nonce.get_or_insert(0);
+    change.balance.get_or_insert(U256::ZERO);
+    change
+        .code
+        .get_or_insert_with(|| CodeChange::new(alloy_primitives::Bytes::new()));
+}
+
+/// Collects the changes of a mini-block's transactions into a [`StateDiff`].
+#[derive(Debug, Default)]
+pub struct DiffBuilder {
+    accounts: HashMap<Address, AccountBuilder, FbBuildHasher<20>>,
+    fates: Vec<FateAt>,
+}
+
+#[derive(Debug, Default)]
+struct AccountBuilder {
+    changes: AccountChanges,
+    slots: HashMap<U256, Vec<StorageChange>, FbBuildHasher<32>>,
+}
+
+impl DiffBuilder {
+    /// An empty diff.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds what happened at one block access index. Indices must not decrease between calls.
+    pub fn push(&mut self, index: u32, changes: &[AccountChange]) {
+        let at = BlockAccessIndex::new(u64::from(index));
+        for change in changes {
+            if let Some(kind) = FateKind::of(change.fate) {
+                self.fates.push(FateAt {
+                    address: change.address,
+                    index,
+                    kind,
+                });
+            }
+            if change.is_noop() || change.fate == Fate::Removed {
+                continue;
+            }
+            let account = self.accounts.entry(change.address).or_default();
+            account.push(at, change);
+        }
+    }
+
+    /// The diff, sorted as EIP-7928 asks.
+    #[must_use]
+    pub fn finish(self) -> StateDiff {
+        let mut accounts: Vec<AccountChanges> = self
+            .accounts
+            .into_iter()
+            .map(|(address, account)| account.finish(address))
+            .collect();
+        accounts.retain(AccountChanges::has_changes);
+        accounts.sort_unstable_by_key(|account| account.address);
+        let mut fates = self.fates;
+        fates.sort_by_key(|fate| (fate.index, fate.address));
+        StateDiff { accounts, fates }
+    }
+}
+
+impl AccountBuilder {
+    fn push(&mut self, at: BlockAccessIndex, change: &AccountChange) {
+        if let Some(nonce) = change.nonce {
+            self.changes.nonce_changes.retain(|c| c.block_access_index != at);
+            self.changes.nonce_changes.push(NonceChange::new(at, nonce));
+        }
+        if let Some(balance) = change.balance {
+            self.changes
+                .balance_changes
+                .retain(|c| c.block_access_index != at);
+            self.changes.balance_changes.push(BalanceChange::new(at, balance));
+        }
+        if let Some(code) = &change.code {
+            self.changes.code_changes.retain(|c| c.block_access_index != at);
+            self.changes
+                .code_changes
+                .push(BalCodeChange::new(at, code.code.clone()));
+        }
+        for (slot, value) in &change.storage {
+            let writes = self.slots.entry(*slot).or_default();
+            match writes.last_mut() {
+                Some(last) if last.block_access_index == at => last.new_value = *value,
+                _ => writes.push(StorageChange::new(at, *value)),
+            }
+        }
+    }
+
+    fn finish(mut self, address: Address) -> AccountChanges {
+        self.changes.address = address;
+        self.changes.storage_changes = self
+            .slots
+            .into_iter()
+            .map(|(slot, changes)| SlotChanges { slot, changes })
+            .collect();
+        self.changes
+            .storage_changes
+            .sort_unstable_by_key(|slot| slot.slot);
+        self.changes
+    }
+}

@@ -1,0 +1,30 @@
+//! The types every other crate speaks: numbers, transactions, state changes and the sealed mini-block record.
+//!
+//! - **In:** nothing; this crate does no I/O, has no threads, no clock and no async.
+//! - **Out:** plain values with one canonical encoding (RLP) and one hash.
+//! - **Owns:** the record format. A [`SealedMiniBlock`] is encoded once; the same bytes are the log entry, the stream
+//!   frame, the subscription source and the tail of a checkpoint.
+//! - **Must hold:** `decode(encode(x)) == x`; decoding arbitrary bytes never panics and never allocates more than a
+//!   small multiple of the input; the hash of a mini-block covers its content and its predecessor.
+//!
+//! ```text
+//!  execution --AccountChange per transaction--> DiffBuilder --StateDiff--> MiniBlock --seal--> SealedMiniBlock (bytes, hash)
+//! ```
+
+mod block;
+mod change;
+mod diff;
+mod environment;
+mod mini_block;
+mod number;
+mod read;
+mod record;
+
+pub use block::{Block, BlockBody, Header, Receipt, Recovered, SealedBlock, TransactionSigned};
+pub use change::{Account, AccountChange, CodeChange, Fate};
+pub use diff::{DiffBuilder, FateAt, StateDiff};
+pub use environment::BlockEnvironment;
+pub use mini_block::{BlockClose, BlockPosition, MiniBlock, MiniBlockBody, MiniBlockHeader, SealedMiniBlock};
+pub use number::{CommitSequence, MiniBlockNumber, TransactionIndex};
+pub use read::ReadState;
+pub use record::{MAX_RECORD_BYTES, RecordError};

@@ -1,0 +1,124 @@
+//! The mini-block: what the sequencer seals every few milliseconds, and what is announced, logged and streamed.
+
+use alloy_eips::{eip4895::Withdrawal, eip7685::Requests};
+use alloy_primitives::{Address, B256, Bytes};
+
+use crate::{BlockEnvironment, MiniBlockNumber, Receipt, StateDiff, TransactionSigned};
+
+/// Where a mini-block starts inside its EVM block: the running totals before its first transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BlockPosition {
+    /// Index of the mini-block in its EVM block, from 0.
+    pub mini_block_index: u32,
+    /// Index of its first transaction in the EVM block.
+    pub transaction_index: u64,
+    /// Index of its first log in the EVM block.
+    pub log_index: u64,
+    /// Gas used by the EVM block so far.
+    pub gas_used: u64,
+    /// Blob gas used by the EVM block so far.
+    pub blob_gas_used: u64,
+    /// Bytes of the EVM block's encoded transactions so far (EIP-7934 budget).
+    pub transaction_bytes: u64,
+}
+
+/// The end of an EVM block, carried by its last mini-block.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlockClose {
+    /// Withdrawals credited at the end (EIP-4895); `None` before Shanghai.
+    pub withdrawals: Option<Vec<Withdrawal>>,
+    /// Execution layer requests (EIP-7685); `None` before Prague.
+    pub requests: Option<Requests>,
+}
+
+/// The header of a mini-block.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MiniBlockHeader {
+    /// Number from genesis; never skips.
+    pub number: MiniBlockNumber,
+    /// Hash of the mini-block before; zero for the first.
+    pub parent_hash: B256,
+    /// Microseconds since the epoch, strictly increasing from mini-block to mini-block; outside EVM semantics.
+    pub time_us: u64,
+    /// Environment of the EVM block it belongs to.
+    pub environment: BlockEnvironment,
+    /// Hash of the EVM block's parent; `None` as long as that header was not computed when this mini-block was
+    /// sealed. The mini-block that closes the EVM block always has it.
+    pub block_parent_hash: Option<B256>,
+    /// Where it starts in its EVM block.
+    pub position: BlockPosition,
+    /// Present on the last mini-block of an EVM block.
+    pub close: Option<BlockClose>,
+    /// Keccak-256 of the encoded body. Filled in by [`MiniBlock::seal`].
+    pub body_hash: B256,
+}
+
+/// The content of a mini-block. `senders` and `receipts` have one entry per transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MiniBlockBody {
+    /// Transactions in commit order.
+    pub transactions: Vec<TransactionSigned>,
+    /// Their senders: derivable, but a replay of the log must not cost a signature recovery each.
+    pub senders: Vec<Address>,
+    /// Their receipts; cumulative gas counts from the start of the EVM block.
+    pub receipts: Vec<Receipt>,
+    /// What they changed.
+    pub diff: StateDiff,
+}
+
+/// A mini-block before it is encoded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MiniBlock {
+    /// Header.
+    pub header: MiniBlockHeader,
+    /// Content.
+    pub body: MiniBlockBody,
+}
+
+/// A mini-block with its hash and its one encoding.
+///
+/// Built by [`MiniBlock::seal`] or [`SealedMiniBlock::decode`], so the bytes and the hash always fit the values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedMiniBlock {
+    pub(crate) mini_block: MiniBlock,
+    pub(crate) hash: B256,
+    pub(crate) bytes: Bytes,
+}
+
+impl SealedMiniBlock {
+    /// The header.
+    #[must_use]
+    pub const fn header(&self) -> &MiniBlockHeader {
+        &self.mini_block.header
+    }
+
+    /// The content.
+    #[must_use]
+    pub const fn body(&self) -> &MiniBlockBody {
+        &self.mini_block.body
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn number(&self) -> MiniBlockNumber {
+        self.mini_block.header.number
+    }
+
+    /// Keccak-256 of the encoded header; the next mini-block names it as its parent.
+    #[must_use]
+    pub const fn hash(&self) -> B256 {
+        self.hash
+    }
+
+    /// The record: header and body in RLP.
+    #[must_use]
+    pub const fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Whether this is the last mini-block of its EVM block.
+    #[must_use]
+    pub const fn closes_block(&self) -> bool {
+        self.mini_block.header.close.is_some()
+    }
+}
