@@ -1,0 +1,75 @@
+//! The genesis block: its header and the accounts it starts with.
+
+use alloy_consensus::{EMPTY_ROOT_HASH, Header};
+use alloy_eips::{
+    eip1559::INITIAL_BASE_FEE, eip7685::EMPTY_REQUESTS_HASH, eip7928::constants::EMPTY_BLOCK_ACCESS_LIST_HASH,
+};
+use alloy_genesis::{Genesis, GenesisAccount};
+use alloy_hardforks::EthereumHardfork as Fork;
+use alloy_primitives::{Address, B256, U256};
+use rapid_primitives::{AccountChange, CodeChange, Fate};
+
+use crate::{ForkSchedule, GenesisError};
+
+/// Builds the genesis header. Fields of a fork are present exactly when it is active at genesis: base fee (EIP-1559)
+/// from the genesis or 1 gwei, empty withdrawals root (EIP-4895), zero beacon root (EIP-4788), blob fields (EIP-4844),
+/// empty requests hash (EIP-7685), empty access list hash (EIP-7928) and slot number (EIP-7843).
+///
+/// # Errors
+/// [`GenesisError::BaseFee`] if the base fee needs more than 64 bits.
+pub(crate) fn genesis_header(genesis: &Genesis, forks: &ForkSchedule) -> Result<Header, GenesisError> {
+    let number = genesis.number.unwrap_or_default();
+    let active = |fork| {
+        forks
+            .activation(fork)
+            .active_at_timestamp_or_number(genesis.timestamp, number)
+    };
+    let base_fee_per_gas = match genesis.base_fee_per_gas {
+        _ if !active(Fork::London) => None,
+        None => Some(INITIAL_BASE_FEE),
+        Some(found) => Some(u64::try_from(found).map_err(|_| GenesisError::BaseFee { found })?),
+    };
+    let cancun = active(Fork::Cancun);
+    let amsterdam = active(Fork::Amsterdam);
+    Ok(Header {
+        parent_hash: genesis.parent_hash.unwrap_or_default(),
+        beneficiary: genesis.coinbase,
+        state_root: alloy_trie::root::state_root_ref_unhashed(&genesis.alloc),
+        difficulty: genesis.difficulty,
+        number,
+        gas_limit: genesis.gas_limit,
+        timestamp: genesis.timestamp,
+        extra_data: genesis.extra_data.clone(),
+        mix_hash: genesis.mix_hash,
+        nonce: genesis.nonce.into(),
+        base_fee_per_gas,
+        withdrawals_root: active(Fork::Shanghai).then_some(EMPTY_ROOT_HASH),
+        blob_gas_used: cancun.then(|| genesis.blob_gas_used.unwrap_or_default()),
+        excess_blob_gas: cancun.then(|| genesis.excess_blob_gas.unwrap_or_default()),
+        parent_beacon_block_root: cancun.then_some(B256::ZERO),
+        requests_hash: active(Fork::Prague).then_some(EMPTY_REQUESTS_HASH),
+        block_access_list_hash: amsterdam.then_some(EMPTY_BLOCK_ACCESS_LIST_HASH),
+        slot_number: amsterdam.then(|| genesis.slot_number.unwrap_or_default()),
+        ..Header::default()
+    })
+}
+
+/// The account as a change of the empty state: all post-values present, zero slots left out. An account without
+/// nonce, balance and code is in the genesis trie all the same, whatever EIP-161 says of later blocks.
+pub(crate) fn allocation(address: Address, account: &GenesisAccount) -> AccountChange {
+    let nonce = account.nonce.unwrap_or_default();
+    let code = account.non_empty_code().map(|code| CodeChange::new(code.clone()));
+    let empty = nonce == 0 && account.balance.is_zero() && code.is_none();
+    AccountChange {
+        address,
+        fate: if empty { Fate::CreatedEmpty } else { Fate::Kept },
+        nonce: Some(nonce),
+        balance: Some(account.balance),
+        code,
+        storage: account
+            .storage_slots()
+            .filter(|(_, value)| !value.is_zero())
+            .map(|(slot, value)| (U256::from_be_bytes(slot.0), value))
+            .collect(),
+    }
+}
