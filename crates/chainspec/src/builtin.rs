@@ -103,10 +103,11 @@ impl ChainSpec {
     pub fn realtime() -> Self {
         let mut alloc = funded_accounts();
         alloc.extend(realtime_contracts());
+        // An entry holds target, max and fraction only, in which Osaka does not differ from Prague (EIP-7691).
         let blob_schedule = [
             ("cancun".to_owned(), BlobParams::cancun()),
             ("prague".to_owned(), BlobParams::prague()),
-            ("osaka".to_owned(), BlobParams::osaka()),
+            ("osaka".to_owned(), BlobParams::prague()),
         ];
         let config = ChainConfig {
             deposit_contract_address: Some(MAINNET_DEPOSIT_CONTRACT_ADDRESS),
