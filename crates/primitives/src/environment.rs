@@ -1,6 +1,6 @@
 //! The environment an EVM block executes in, fixed when the block opens.
 
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, U256};
 
 /// Every field of the coming EVM header that cannot be derived from the block's contents.
 ///
@@ -18,6 +18,8 @@ pub struct BlockEnvironment {
     pub gas_limit: u64,
     /// Base fee in wei; `None` before London.
     pub base_fee_per_gas: Option<u64>,
+    /// Difficulty; zero from Paris on.
+    pub difficulty: U256,
     /// `PREVRANDAO` (EIP-4399), the header's mix hash.
     pub prev_randao: B256,
     /// Excess blob gas (EIP-4844); `None` before Cancun.

@@ -17,8 +17,8 @@ mod diff;
 mod environment;
 mod mini_block;
 mod number;
-mod read;
 mod record;
+mod state_access;
 
 pub use block::{Block, BlockBody, Header, Receipt, Recovered, SealedBlock, TransactionSigned};
 pub use change::{Account, AccountChange, CodeChange, Fate};
@@ -26,5 +26,5 @@ pub use diff::{DiffBuilder, FateAt, StateDiff};
 pub use environment::BlockEnvironment;
 pub use mini_block::{BlockClose, BlockPosition, MiniBlock, MiniBlockBody, MiniBlockHeader, SealedMiniBlock};
 pub use number::{CommitSequence, MiniBlockNumber, TransactionIndex};
-pub use read::ReadState;
 pub use record::{MAX_RECORD_BYTES, RecordError};
+pub use state_access::{ReadState, WriteState};

@@ -3,7 +3,7 @@
 //! `rlp([header, body])`; the hash is the Keccak-256 of `rlp(header)`, and the header holds the Keccak-256 of
 //! `rlp(body)`, so the hash chain covers everything. An optional field is an empty or one-element list.
 
-use alloy_primitives::{Address, B256, Bytes, Log, keccak256};
+use alloy_primitives::{Address, B256, Bytes, Log, U256, keccak256};
 use alloy_rlp::{BufMut, Decodable, Encodable, Header as RlpHeader, RlpDecodable, RlpEncodable};
 
 use crate::{
@@ -192,6 +192,7 @@ struct EnvironmentRlp {
     beneficiary: Address,
     gas_limit: u64,
     base_fee_per_gas: Opt<u64>,
+    difficulty: U256,
     prev_randao: B256,
     excess_blob_gas: Opt<u64>,
     parent_beacon_block_root: Opt<B256>,
@@ -244,6 +245,7 @@ impl From<&MiniBlockHeader> for HeaderRlp {
                 beneficiary: environment.beneficiary,
                 gas_limit: environment.gas_limit,
                 base_fee_per_gas: Opt(environment.base_fee_per_gas),
+                difficulty: environment.difficulty,
                 prev_randao: environment.prev_randao,
                 excess_blob_gas: Opt(environment.excess_blob_gas),
                 parent_beacon_block_root: Opt(environment.parent_beacon_block_root),
@@ -282,6 +284,7 @@ impl From<HeaderRlp> for MiniBlockHeader {
                 beneficiary: rlp.block.beneficiary,
                 gas_limit: rlp.block.gas_limit,
                 base_fee_per_gas: rlp.block.base_fee_per_gas.0,
+                difficulty: rlp.block.difficulty,
                 prev_randao: rlp.block.prev_randao,
                 excess_blob_gas: rlp.block.excess_blob_gas.0,
                 parent_beacon_block_root: rlp.block.parent_beacon_block_root.0,

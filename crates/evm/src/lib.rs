@@ -1,0 +1,32 @@
+//! Executes transactions and whole blocks by the rules of the fork in force, over any state that can be read.
+//!
+//! - **In:** a [`BlockEnvironment`], a state ([`ReadState`], [`WriteState`]), recovered transactions in order.
+//! - **Out:** per transaction a receipt, its gas and the [`AccountChange`]s it made; per block the changes of its
+//!   system calls, withdrawals and rewards, and its execution requests.
+//! - **Owns:** nothing but the EVM's scratch memory. No I/O, no threads, no clock; the state behind the traits is the
+//!   caller's, and this crate does not know which one it is.
+//! - **Must hold:** results equal those of revm's own block executor bit for bit. A transaction that is refused
+//!   changes nothing. Nothing but [`BlockExecutor::execute`] and the begin and end of a block writes.
+//!
+//! ```text
+//!  BlockEnvironment --evm_environment--> EvmEnv --+
+//!  ReadState --StateDb (knows whether the parent's hash is there yet)--> revm --EvmState--> AccountChange --> WriteState
+//! ```
+//!
+//! [`BlockEnvironment`]: rapid_primitives::BlockEnvironment
+//! [`ReadState`]: rapid_primitives::ReadState
+//! [`WriteState`]: rapid_primitives::WriteState
+//! [`AccountChange`]: rapid_primitives::AccountChange
+
+mod block;
+mod changes;
+mod database;
+mod environment;
+mod error;
+mod post_block;
+
+pub use block::{BlockEnd, BlockExecutor, Executed};
+pub use changes::account_changes;
+pub use database::{BlockHashes, NoBlockHashes, ReadError, StateDb};
+pub use environment::{environment_of_header, evm_environment};
+pub use error::ExecutionError;
