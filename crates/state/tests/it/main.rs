@@ -1,0 +1,1 @@
+//! State as its users see it.
