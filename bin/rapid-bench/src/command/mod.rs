@@ -1,0 +1,5 @@
+//! The command line: one module per subcommand.
+
+pub(crate) mod compare;
+pub(crate) mod jitter;
+pub(crate) mod load;

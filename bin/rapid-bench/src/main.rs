@@ -1,0 +1,64 @@
+//! `rapid-bench` measures Ethereum JSON-RPC nodes from outside, and rapid-reth side by side with anvil.
+//!
+//! In: the address of a running node, or the binaries of two nodes that it starts itself. Out: latency percentiles,
+//! transactions included per second, the server's CPU time per transaction and memory, as a table, Markdown or JSON.
+//! It owns the processes it starts and their scratch folders, and nothing else; a node under test gets real, signed
+//! transactions from fresh accounts that the well-known development accounts fund.
+//!
+//! What always holds:
+//!
+//! * Inclusion is read from the chain's blocks, never from what the node acknowledged.
+//! * In an open loop a latency counts from the time at which the transaction should have been sent.
+//! * Nothing is signed, hex-encoded or serialised while the clock runs, and the generator's own CPU time is reported.
+
+mod account;
+mod chain;
+mod command;
+mod compare;
+mod contracts;
+mod jitter;
+mod load;
+mod measure;
+mod outbox;
+mod process;
+mod report;
+mod rpc;
+mod transport;
+mod workload;
+
+use clap::{Parser, Subcommand};
+use command::{compare::CompareArgs, jitter::JitterArgs, load::LoadArgs};
+
+/// Load generator and side-by-side benchmarks for Ethereum JSON-RPC nodes.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Sends a pre-signed workload to an endpoint and reports latency, throughput and the server's cost
+    Load(LoadArgs),
+    /// Runs rapid-reth and anvil in alternating rounds and reports the ratios
+    Compare(CompareArgs),
+    /// Measures how late mini-blocks are sealed under a constant load
+    Jitter(JitterArgs),
+}
+
+fn main() -> eyre::Result<()> {
+    let cli = Cli::parse();
+    // One thread: the generator shares its machine with the server, and a second thread would only move work between
+    // cores that the server needs.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Load(args) => command::load::run(args).await,
+            Command::Compare(args) => command::compare::run(args).await,
+            Command::Jitter(args) => command::jitter::run(args).await,
+        }
+    })
+}
