@@ -1,6 +1,7 @@
 //! The mini-block: what the sequencer seals every few milliseconds, and what is announced, logged and streamed.
 
-use alloy_eips::{eip4895::Withdrawal, eip7685::Requests};
+use alloy_consensus::Transaction;
+use alloy_eips::{Encodable2718, eip4895::Withdrawal, eip7685::Requests};
 use alloy_primitives::{Address, B256, Bytes};
 
 use crate::{BlockEnvironment, MiniBlockNumber, Receipt, StateDiff, TransactionSigned};
@@ -75,6 +76,24 @@ pub struct MiniBlock {
     pub body: MiniBlockBody,
 }
 
+impl MiniBlock {
+    pub(crate) fn position_after(&self) -> BlockPosition {
+        let Self { header, body } = self;
+        let before = header.position;
+        let blob_gas: u64 = body.transactions.iter().filter_map(Transaction::blob_gas_used).sum();
+        let bytes: usize = body.transactions.iter().map(Encodable2718::encode_2718_len).sum();
+        let logs: usize = body.receipts.iter().map(|receipt| receipt.logs.len()).sum();
+        BlockPosition {
+            mini_block_index: before.mini_block_index.saturating_add(1),
+            transaction_index: before.transaction_index.saturating_add(body.transactions.len() as u64),
+            log_index: before.log_index.saturating_add(logs as u64),
+            gas_used: body.receipts.last().map_or(before.gas_used, |receipt| receipt.cumulative_gas_used),
+            blob_gas_used: before.blob_gas_used.saturating_add(blob_gas),
+            transaction_bytes: before.transaction_bytes.saturating_add(bytes as u64),
+        }
+    }
+}
+
 /// A mini-block with its hash and its one encoding.
 ///
 /// Built by [`MiniBlock::seal`] or [`SealedMiniBlock::decode`], so the bytes and the hash always fit the values.
@@ -83,6 +102,7 @@ pub struct SealedMiniBlock {
     pub(crate) mini_block: MiniBlock,
     pub(crate) hash: B256,
     pub(crate) bytes: Bytes,
+    pub(crate) position_after: BlockPosition,
 }
 
 impl SealedMiniBlock {
@@ -114,6 +134,12 @@ impl SealedMiniBlock {
     #[must_use]
     pub const fn bytes(&self) -> &Bytes {
         &self.bytes
+    }
+
+    /// The running totals of the EVM block after this mini-block: where the next one starts.
+    #[must_use]
+    pub const fn position_after(&self) -> BlockPosition {
+        self.position_after
     }
 
     /// Whether this is the last mini-block of its EVM block.

@@ -74,11 +74,8 @@ impl MiniBlock {
         .encode(&mut bytes);
         bytes.extend_from_slice(&header);
         bytes.extend_from_slice(&body);
-        SealedMiniBlock {
-            mini_block: self,
-            hash,
-            bytes: bytes.into(),
-        }
+        let position_after = self.position_after();
+        SealedMiniBlock { mini_block: self, hash, bytes: bytes.into(), position_after }
     }
 }
 
@@ -123,11 +120,8 @@ impl SealedMiniBlock {
             header,
             body: body.try_into()?,
         };
-        Ok(Self {
-            mini_block,
-            hash,
-            bytes,
-        })
+        let position_after = mini_block.position_after();
+        Ok(Self { mini_block, hash, bytes, position_after })
     }
 }
 
