@@ -1,0 +1,4 @@
+//! Layers around every call, whatever the transport.
+
+pub(crate) mod batch;
+pub(crate) mod metered;
