@@ -65,6 +65,8 @@ pub struct BlockExecutor<S: WriteState + Debug, H: BlockHashes + Debug> {
     deposits: Vec<u8>,
 }
 
+/// Result of a system call and what it changed.
+type SystemCall = (ExecutionResult<HaltReason>, Vec<AccountChange>);
 type EvmResult<S> = EVMError<ReadError<<S as rapid_primitives::ReadState>::Error>>;
 
 impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
@@ -312,7 +314,7 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
         &mut self,
         contract: Address,
         data: Bytes,
-    ) -> Result<(ExecutionResult<HaltReason>, Vec<AccountChange>), ExecutionError<S::Error>> {
+    ) -> Result<SystemCall, ExecutionError<S::Error>> {
         let ResultAndState { result, mut state } = self
             .evm
             .transact_system_call(SYSTEM_ADDRESS, contract, data)

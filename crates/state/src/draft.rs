@@ -347,3 +347,9 @@ impl ReadState for Draft {
         Ok(self.layer.code(hash))
     }
 }
+
+impl rapid_primitives::WriteState for Draft {
+    fn apply(&mut self, changes: &[AccountChange]) -> Result<(), VersionGone> {
+        Self::apply(self, changes)
+    }
+}

@@ -56,4 +56,4 @@ pub use error::{AdoptError, Conflict, StateKey, VersionGone};
 pub use read_set::{ReadSet, Recording};
 pub use scan::{AccountScan, ScannedAccount, StorageScan};
 pub use snapshot::Snapshot;
-pub use state::{Newest, State};
+pub use state::{Newest, State, StateUsage};

@@ -5,7 +5,10 @@ use std::{
     convert::Infallible,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
+        atomic::{
+            AtomicU64, AtomicUsize,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
 };
 
@@ -29,6 +32,19 @@ use crate::{
 /// once and by [`published`](Self::published) after [`publish`](Self::publish).
 #[derive(Clone, Debug)]
 pub struct State(pub(crate) Arc<Shared>);
+
+/// What a state holds in memory, in numbers. Commits in flight may or may not be counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StateUsage {
+    /// Accounts, including removed ones that a retained version still sees.
+    pub account_entries: usize,
+    /// Slots, including cleared ones that a retained version still sees.
+    pub slot_entries: usize,
+    /// Bytes of the past, as [`StateConfig`] counts them.
+    pub retained_bytes: usize,
+    /// Versions that snapshots hold, the published one included.
+    pub leased_versions: usize,
+}
 
 /// What the handles share.
 #[derive(Debug)]
@@ -176,6 +192,12 @@ impl State {
         CommitSequence(self.0.leases.floor())
     }
 
+    /// How much the state holds.
+    #[must_use]
+    pub fn usage(&self) -> StateUsage {
+        self.0.usage()
+    }
+
     /// The code with this hash, analysed; `None` if no committed account ever had it. The raw bytes are its
     /// `original_bytes()`.
     #[must_use]
@@ -209,6 +231,15 @@ impl Shared {
         Ok(self
             .commit(&mut rings[0], &ReadSet::new(), changes)
             .expect("nothing was read, so nothing conflicts"))
+    }
+
+    pub(crate) fn usage(&self) -> StateUsage {
+        StateUsage {
+            account_entries: self.tables.account_cells.load(Relaxed),
+            slot_entries: self.tables.slot_cells.load(Relaxed),
+            retained_bytes: self.retained_bytes.load(Relaxed),
+            leased_versions: self.leases.len(),
+        }
     }
 
     pub(crate) fn version_gone(&self, version: u64) -> VersionGone {

@@ -25,11 +25,11 @@ impl Shared {
             self.forget_until(floor);
         }
         self.rewinds.lock().forget_below(self.leases.floor());
-        metrics::gauge!("rapid_reth_state_accounts_entries")
-            .set(self.tables.account_cells.load(Relaxed) as f64);
-        metrics::gauge!("rapid_reth_state_slots_entries").set(self.tables.slot_cells.load(Relaxed) as f64);
-        metrics::gauge!("rapid_reth_state_retained_bytes").set(self.retained_bytes.load(Relaxed) as f64);
-        metrics::gauge!("rapid_reth_state_leases_entries").set(self.leases.len() as f64);
+        let usage = self.usage();
+        metrics::gauge!("rapid_reth_state_accounts_entries").set(usage.account_entries as f64);
+        metrics::gauge!("rapid_reth_state_slots_entries").set(usage.slot_entries as f64);
+        metrics::gauge!("rapid_reth_state_retained_bytes").set(usage.retained_bytes as f64);
+        metrics::gauge!("rapid_reth_state_leases_entries").set(usage.leased_versions as f64);
     }
 
     /// Raises the floor by about a batch of old values, if there are too many and the leases allow it.

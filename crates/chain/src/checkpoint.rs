@@ -1,0 +1,145 @@
+//! From state to checkpoint and back.
+
+use std::collections::HashSet;
+
+use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, map::B256Map};
+use rapid_log::{CheckpointEntry, CheckpointMeta, CheckpointReader, Checkpoints};
+use rapid_primitives::{Account, AccountChange, CodeChange, Fate, SealedBlock, SealedMiniBlock};
+use rapid_state::{ReadSet, Snapshot, State};
+use rapid_trie::StateTrie;
+
+use crate::{ChainError, OpenError};
+
+/// Accounts loaded from a checkpoint in one commit.
+const LOAD_BATCH_LEN: usize = 4_096;
+/// Slots of one account loaded in one commit.
+const LOAD_BATCH_SLOTS: usize = 16_384;
+
+/// Writes the state of a snapshot, which is that after `block`; returns its approximate size in bytes.
+///
+/// The caller has made the log durable past the snapshot's version.
+///
+/// # Errors
+/// [`ChainError::VersionGone`] if the snapshot was overrun, [`ChainError::Checkpoint`] if the file cannot be written.
+pub(crate) fn write_checkpoint(
+    checkpoints: &Checkpoints,
+    snapshot: &Snapshot,
+    block: &SealedBlock,
+    last: &SealedMiniBlock,
+) -> Result<u64, ChainError> {
+    let mut writer = checkpoints.create(&CheckpointMeta {
+        mini_block: last.number(),
+        mini_block_hash: last.hash(),
+        block_number: block.number(),
+        block_hash: block.hash,
+        extra: Bytes::new(),
+    })?;
+    let mut codes: HashSet<B256> = HashSet::new();
+    for scanned in snapshot.accounts() {
+        let scanned = scanned?;
+        let account = scanned.account();
+        if account.code_hash != KECCAK256_EMPTY
+            && codes.insert(account.code_hash)
+            && let Some(code) = scanned.code()
+        {
+            writer.code(account.code_hash, code.original_byte_slice())?;
+        }
+        let slots = scanned.storage().collect::<Result<Vec<_>, _>>()?;
+        writer.account(scanned.address(), &account, slots)?;
+    }
+    let totals = writer.finish()?;
+    Ok(totals.accounts * 76 + totals.slots * 64)
+}
+
+/// Loads a checkpoint into an empty state and builds its trie.
+///
+/// # Errors
+/// [`OpenError::Checkpoint`] if it is damaged; state and trie are then of no use.
+pub(crate) fn load_checkpoint(reader: &CheckpointReader, state: &State) -> Result<StateTrie, OpenError> {
+    let mut loader = Loader {
+        state,
+        trie: StateTrie::default(),
+        codes: B256Map::default(),
+        batch: Vec::new(),
+    };
+    for entry in reader.entries() {
+        loader.entry(entry?)?;
+    }
+    loader.flush();
+    Ok(loader.trie)
+}
+
+struct Loader<'a> {
+    state: &'a State,
+    trie: StateTrie,
+    /// Codes read so far: a code comes before the first account that has it.
+    codes: B256Map<Bytes>,
+    batch: Vec<AccountChange>,
+}
+
+impl Loader<'_> {
+    fn entry(&mut self, entry: CheckpointEntry) -> Result<(), OpenError> {
+        match entry {
+            CheckpointEntry::Code { hash, code } => {
+                self.codes.insert(hash, code);
+            }
+            CheckpointEntry::Account { address, account } => {
+                if self.batch.len() >= LOAD_BATCH_LEN {
+                    self.flush();
+                }
+                let change = self.whole_account(address, account)?;
+                self.batch.push(change);
+            }
+            CheckpointEntry::Slot { address, slot, value } => self.slot(address, slot, value),
+        }
+        Ok(())
+    }
+
+    fn whole_account(&self, address: Address, account: Account) -> Result<AccountChange, OpenError> {
+        let code = match self.codes.get(&account.code_hash) {
+            Some(code) => code.clone(),
+            None if account.code_hash == KECCAK256_EMPTY => Bytes::new(),
+            None => {
+                return Err(OpenError::MissingCode {
+                    address,
+                    code_hash: account.code_hash,
+                });
+            }
+        };
+        Ok(AccountChange {
+            fate: if account.is_empty() {
+                Fate::CreatedEmpty
+            } else {
+                Fate::Kept
+            },
+            nonce: Some(account.nonce),
+            balance: Some(account.balance),
+            code: Some(CodeChange {
+                hash: account.code_hash,
+                code,
+            }),
+            ..AccountChange::new(address)
+        })
+    }
+
+    fn slot(&mut self, address: Address, slot: U256, value: U256) {
+        let full = self
+            .batch
+            .last()
+            .is_none_or(|change| change.storage.len() >= LOAD_BATCH_SLOTS);
+        if full {
+            self.flush();
+            self.batch.push(AccountChange::new(address));
+        }
+        let change = self.batch.last_mut().expect("an account precedes its slots");
+        change.storage.push((slot, value));
+    }
+
+    fn flush(&mut self) {
+        self.state
+            .commit(&ReadSet::new(), &self.batch)
+            .expect("an unconditional commit has no conflict");
+        self.trie.apply(&self.batch);
+        self.batch.clear();
+    }
+}

@@ -1,0 +1,40 @@
+//! The one place where anything becomes canonical: mini-blocks are published here, blocks are sealed here, and a
+//! restart finds here what it had announced.
+//!
+//! - **In:** sealed mini-blocks and assembled blocks from the one [`Driver`]; blocks to import.
+//! - **Out:** the [`View`] every reader sees (one pointer load), lookups of blocks and transactions, receipt waiters,
+//!   [`ChainEvent`]s.
+//! - **Owns:** the published view, the log and the checkpoints, the recent blocks with their tries, and the thread
+//!   `chain-history` that moves sealed blocks into history, writes checkpoints and trims the log.
+//! - **Must hold:** commit, then publish, then answer: what a reader can see is in the log under its durability
+//!   policy. Numbers never skip. A view is never torn: its blocks, its state and its receipts belong together.
+//!
+//! ```text
+//!  driver: append -> wait announceable -> publish --> View (ArcSwap) --> rpc, subscriptions, waiters
+//!             |                              |
+//!            log <-- trim -- chain-history <-+-- seal (header, trie, version)
+//!                              |-> history (MDBX), checkpoints
+//! ```
+
+mod assembly;
+mod background;
+mod chain;
+mod checkpoint;
+mod driver;
+mod error;
+mod import;
+mod lookup;
+mod recent;
+mod recovery;
+mod view;
+mod waiters;
+
+pub use assembly::{BlockAssembly, FinishedBlock};
+pub use chain::{Chain, ChainConfig, ChainEvent, EVENT_QUEUE_LEN};
+pub use driver::Driver;
+pub use error::{ChainError, ImportError, OpenError};
+pub use import::{ImportSummary, Importer};
+pub use lookup::TransactionAt;
+pub use recovery::{Opened, Tip};
+pub use view::{OpenBlock, View};
+pub use waiters::{Included, ReceiptWaiter};

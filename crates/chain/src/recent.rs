@@ -1,0 +1,157 @@
+//! Blocks and transactions still in memory: everything not yet in history, and a little more.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use alloy_primitives::{B256, map::B256Map};
+use parking_lot::RwLock;
+use rapid_primitives::{CommitSequence, SealedBlock, SealedMiniBlock};
+use rapid_trie::StateTrie;
+
+use crate::{FinishedBlock, Included};
+
+/// Sealed blocks kept in memory after history has them, as long as they hold few transactions.
+const BLOCKS_KEPT: usize = 16;
+/// Transactions kept in memory in blocks that history has; a block above it goes at once.
+const TRANSACTIONS_KEPT: usize = 50_000;
+/// Block hashes and state versions remembered: what `BLOCKHASH` can ask for (EIP-2935 serves older ones from state).
+const HASHES_KEPT: usize = 256;
+
+/// A sealed block in memory.
+#[derive(Clone, Debug)]
+pub(crate) struct RecentBlock {
+    pub(crate) block: Arc<SealedBlock>,
+    pub(crate) trie: StateTrie,
+    mini_blocks: Vec<Arc<SealedMiniBlock>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Milestone {
+    hash: B256,
+    /// `None` if the block is older than this process.
+    version: Option<CommitSequence>,
+}
+
+/// The newest sealed blocks by number and hash.
+#[derive(Debug, Default)]
+pub(crate) struct RecentBlocks {
+    blocks: BTreeMap<u64, RecentBlock>,
+    milestones: BTreeMap<u64, Milestone>,
+    numbers: HashMap<B256, u64>,
+}
+
+impl RecentBlocks {
+    pub(crate) fn insert(&mut self, finished: FinishedBlock) {
+        let FinishedBlock {
+            block,
+            trie,
+            mini_blocks,
+            version,
+        } = finished;
+        let (number, hash) = (block.number(), block.hash);
+        self.remember(number, hash, Some(version));
+        self.numbers.insert(hash, number);
+        self.blocks.insert(
+            number,
+            RecentBlock {
+                block,
+                trie,
+                mini_blocks,
+            },
+        );
+    }
+
+    pub(crate) fn remember(&mut self, number: u64, hash: B256, version: Option<CommitSequence>) {
+        self.milestones.insert(number, Milestone { hash, version });
+        while self.milestones.len() > HASHES_KEPT {
+            self.milestones.pop_first();
+        }
+    }
+
+    pub(crate) fn by_number(&self, number: u64) -> Option<&RecentBlock> {
+        self.blocks.get(&number)
+    }
+
+    pub(crate) fn by_hash(&self, hash: &B256) -> Option<&RecentBlock> {
+        self.blocks.get(self.numbers.get(hash)?)
+    }
+
+    pub(crate) fn hash_of(&self, number: u64) -> Option<B256> {
+        Some(self.milestones.get(&number)?.hash)
+    }
+
+    pub(crate) fn version_of(&self, number: u64) -> Option<CommitSequence> {
+        self.milestones.get(&number)?.version
+    }
+
+    /// Drops what history has (`in_history` and below) beyond the bounds; returns the mini-blocks dropped.
+    pub(crate) fn shrink(&mut self, in_history: u64) -> Vec<Arc<SealedMiniBlock>> {
+        let mut dropped = Vec::new();
+        let mut transactions: usize = self
+            .blocks
+            .values()
+            .map(|recent| recent.block.body.transactions.len())
+            .sum();
+        // The newest block always stays: it is the head.
+        while self.blocks.len() > 1 {
+            let Some(oldest) = self
+                .blocks
+                .first_entry()
+                .filter(|entry| *entry.key() <= in_history)
+            else {
+                break;
+            };
+            let oldest_len = oldest.get().block.body.transactions.len();
+            if self.blocks.len() <= BLOCKS_KEPT && transactions <= TRANSACTIONS_KEPT {
+                break;
+            }
+            let Some((_, recent)) = self.blocks.pop_first() else {
+                break;
+            };
+            transactions -= oldest_len;
+            self.numbers.remove(&recent.block.hash);
+            dropped.extend(recent.mini_blocks);
+        }
+        dropped
+    }
+}
+
+const SHARDS: usize = 16;
+
+/// Transactions of the blocks in memory, sealed or not, by hash.
+#[derive(Debug, Default)]
+pub(crate) struct RecentTransactions {
+    shards: [RwLock<B256Map<Included>>; SHARDS],
+}
+
+impl RecentTransactions {
+    pub(crate) fn insert(&self, mini_block: &Arc<SealedMiniBlock>) {
+        for (index, transaction) in mini_block.body().transactions.iter().enumerate() {
+            let included = Included {
+                mini_block: Arc::clone(mini_block),
+                index,
+            };
+            self.shard(transaction.tx_hash())
+                .write()
+                .insert(*transaction.tx_hash(), included);
+        }
+    }
+
+    pub(crate) fn remove(&self, mini_block: &SealedMiniBlock) {
+        for transaction in &mini_block.body().transactions {
+            self.shard(transaction.tx_hash())
+                .write()
+                .remove(transaction.tx_hash());
+        }
+    }
+
+    pub(crate) fn get(&self, hash: &B256) -> Option<Included> {
+        self.shard(hash).read().get(hash).cloned()
+    }
+
+    fn shard(&self, hash: &B256) -> &RwLock<B256Map<Included>> {
+        &self.shards[usize::from(hash[0]) % SHARDS]
+    }
+}

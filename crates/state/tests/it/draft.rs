@@ -1,0 +1,177 @@
+//! Drafts: begun, applied to, adopted or discarded.
+
+use rapid_primitives::{CommitSequence, ReadState};
+use rapid_state::{AdoptError, Draft, ReadSet, State, StateConfig};
+
+use crate::model::{Model, address, balance, code, contract, removed, slots, wiped};
+
+fn state() -> State {
+    let state = State::new(StateConfig::default());
+    let initial = [contract(address(0), &[(1, 1), (2, 2)]), balance(address(1), 10)];
+    state.publish(state.commit(&ReadSet::new(), &initial).unwrap());
+    state
+}
+
+fn balance_in(view: &impl ReadState, index: u8) -> u64 {
+    view.account(&address(index))
+        .unwrap()
+        .map_or(0, |account| account.balance.to())
+}
+
+#[test]
+fn an_adopted_draft_is_the_newest_state() {
+    let state = state();
+    let mut draft = Draft::begin(state.published());
+    draft
+        .apply(&[balance(address(1), 11), slots(address(0), &[(1, 5)])])
+        .unwrap();
+    draft
+        .apply(&[wiped(address(2), 1), slots(address(0), &[(1, 1), (2, 0)])])
+        .unwrap();
+    let drafted = Model::read(&draft).unwrap();
+    assert_eq!(balance_in(&state.newest(), 1), 10, "a draft is private");
+    assert!(state.code(&code(1).hash).is_none());
+    let adopted = draft.adopt(&state).unwrap();
+    assert_eq!(draft.adopted_at(), Some(adopted));
+    assert_eq!(Model::read(&state.newest()).unwrap(), drafted);
+    assert_eq!(Model::read(&draft).unwrap(), drafted, "and stays readable");
+}
+
+#[test]
+fn changes_are_net() {
+    let state = state();
+    let mut draft = Draft::begin(state.published());
+    draft
+        .apply(&[
+            balance(address(1), 11),
+            slots(address(0), &[(1, 5), (2, 6)]),
+            balance(address(3), 1),
+        ])
+        .unwrap();
+    draft
+        .apply(&[
+            balance(address(1), 10),
+            slots(address(0), &[(1, 1)]),
+            removed(address(3)),
+        ])
+        .unwrap();
+    assert_eq!(draft.changes(), [slots(address(0), &[(2, 6)])]);
+    draft.apply(&[removed(address(0))]).unwrap();
+    assert_eq!(draft.changes(), [removed(address(0))]);
+}
+
+#[test]
+fn a_discarded_draft_leaves_no_trace() {
+    let state = state();
+    let before = (state.usage(), state.sequence());
+    let mut draft = Draft::begin(state.published());
+    draft
+        .apply(&[wiped(address(2), 1), contract(address(3), &[(1, 1)])])
+        .unwrap();
+    draft.discard();
+    assert_eq!((state.usage(), state.sequence()), before);
+    assert!(state.code(&code(1).hash).is_none());
+}
+
+#[test]
+fn a_draft_on_an_old_base_is_refused() {
+    let state = state();
+    let mut draft = Draft::begin(state.published());
+    draft.apply(&[balance(address(1), 11)]).unwrap();
+    let newest = state.commit(&ReadSet::new(), &[balance(address(2), 1)]).unwrap();
+    let refused = AdoptError::BaseNotNewest {
+        base: CommitSequence(1),
+        newest,
+    };
+    assert_eq!(draft.adopt(&state), Err(refused));
+    assert_eq!(balance_in(&state.newest(), 1), 10);
+    assert_eq!(draft.adopt(&self::state()), Err(AdoptError::OtherState));
+}
+
+#[test]
+fn children_are_adopted_after_or_with_their_parent() {
+    let state = state();
+    let mut parent = Draft::begin(state.published());
+    parent
+        .apply(&[balance(address(1), 11), slots(address(0), &[(1, 5)])])
+        .unwrap();
+    let mut child = Draft::begin_on(&parent);
+    child.apply(&[balance(address(2), 12)]).unwrap();
+    let mut grandchild = Draft::begin_on(&child);
+    grandchild.apply(&[removed(address(0))]).unwrap();
+    let drafted = Model::read(&grandchild).unwrap();
+
+    parent.adopt(&state).unwrap();
+    assert_eq!(
+        grandchild.changes(),
+        [removed(address(0))],
+        "its own changes only"
+    );
+    let adopted = grandchild.adopt(&state).unwrap();
+    assert_eq!(Model::read(&state.newest()).unwrap(), drafted);
+    let late = child.adopt(&state).unwrap_err();
+    assert_eq!(
+        late,
+        AdoptError::BaseNotNewest {
+            base: parent.adopted_at().unwrap(),
+            newest: adopted
+        }
+    );
+}
+
+#[test]
+fn a_parent_with_children_is_copied_when_it_goes_on() {
+    let state = state();
+    let mut parent = Draft::begin(state.published());
+    parent.apply(&[balance(address(1), 11)]).unwrap();
+    let child = Draft::begin_on(&parent);
+    parent.apply(&[balance(address(1), 12)]).unwrap();
+    assert_eq!((balance_in(&child, 1), balance_in(&parent, 1)), (11, 12));
+}
+
+#[test]
+fn a_reorg_rewinds_and_adopts_the_other_branch_and_back() {
+    let state = state();
+    let fork = state.published_sequence();
+    let mut ours = Draft::begin(state.published());
+    ours.apply(&[balance(address(1), 1)]).unwrap();
+    let mut theirs = Draft::begin(state.published());
+    theirs.apply(&[balance(address(1), 2)]).unwrap();
+
+    ours.adopt(&state).unwrap();
+    let mut ours_next = Draft::begin_on(&ours);
+    ours_next.apply(&[balance(address(2), 3)]).unwrap();
+    state.rewind_to(fork).unwrap();
+    theirs.adopt(&state).unwrap();
+    assert_eq!(balance_in(&state.newest(), 1), 2);
+    assert!(
+        ours_next.adopt(&state).is_err(),
+        "its parent is not canonical now"
+    );
+
+    state.rewind_to(fork).unwrap();
+    ours.adopt(&state).unwrap();
+    ours_next.adopt(&state).unwrap();
+    assert_eq!(
+        (balance_in(&state.newest(), 1), balance_in(&state.newest(), 2)),
+        (1, 3)
+    );
+}
+
+#[test]
+fn a_long_chain_of_drafts_keeps_no_ancestors() {
+    let state = State::new(StateConfig {
+        retained_bytes: 0,
+        leased_bytes: usize::MAX,
+    });
+    let mut parent = Draft::begin(state.published());
+    for count in 1..200 {
+        parent.apply(&[balance(address(1), count)]).unwrap();
+        // The child is begun before its parent is canonical, so its base must be exchanged later.
+        let child = Draft::begin_on(&parent);
+        state.publish(parent.adopt(&state).unwrap());
+        parent = child;
+    }
+    assert_eq!(balance_in(&parent, 1), 199);
+    assert!(state.usage().leased_versions <= 4, "{:?}", state.usage());
+}

@@ -1,0 +1,319 @@
+//! Random histories: every live view equals the model's copy, and nothing is left when the views are gone.
+
+use alloy_primitives::{Address, U256};
+use proptest::{collection::vec, prelude::*, sample::Index};
+use rapid_primitives::{AccountChange, CommitSequence, Fate, ReadState};
+use rapid_state::{Draft, ReadSet, Snapshot, State, StateConfig};
+
+use crate::model::{ADDRESSES, Model, SLOTS, address, code};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Commit(Vec<AccountChange>),
+    Race {
+        read: Vec<(Address, U256)>,
+        between: Vec<AccountChange>,
+        changes: Vec<AccountChange>,
+    },
+    Publish(Index),
+    Hold(Index),
+    Release(Index),
+    Rewind(Index),
+    Begin(Index),
+    BeginOnNewest,
+    BeginOn(Index),
+    Apply(Index, Vec<AccountChange>),
+    Adopt(Index),
+    Discard(Index),
+}
+
+fn change() -> impl Strategy<Value = AccountChange> {
+    let fields = (
+        proptest::option::of(0..3u64),
+        proptest::option::of(0..3u64),
+        proptest::option::weighted(0.2, 0..3u8),
+        proptest::collection::btree_map(0..SLOTS, 0..3u64, 0..4),
+    );
+    (0..ADDRESSES, 0..10u8, fields).prop_map(|(index, fate, (nonce, balance, code_index, storage))| {
+        let mut change = AccountChange::new(address(index));
+        if fate == 0 {
+            change.fate = Fate::Removed;
+            return change;
+        }
+        change.nonce = nonce;
+        change.balance = balance.map(U256::from);
+        change.code = code_index.map(code);
+        change.storage = storage
+            .into_iter()
+            .map(|(slot, value)| (U256::from(slot), U256::from(value)))
+            .collect();
+        if fate == 1 {
+            change.fate = Fate::Wiped;
+            change.nonce.get_or_insert(0);
+            change.balance.get_or_insert(U256::ZERO);
+            change.code.get_or_insert_with(|| code(0));
+        } else if fate == 2 {
+            change.fate = Fate::CreatedEmpty;
+        }
+        change
+    })
+}
+
+fn changes() -> impl Strategy<Value = Vec<AccountChange>> {
+    vec(change(), 0..4)
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let index = any::<Index>;
+    let keys = vec(
+        (0..ADDRESSES, 0..SLOTS).prop_map(|(index, slot)| (address(index), U256::from(slot))),
+        0..3,
+    );
+    prop_oneof![
+        6 => changes().prop_map(Step::Commit),
+        2 => (keys, changes(), changes())
+            .prop_map(|(read, between, changes)| Step::Race { read, between, changes }),
+        4 => index().prop_map(Step::Publish),
+        3 => index().prop_map(Step::Hold),
+        2 => index().prop_map(Step::Release),
+        1 => index().prop_map(Step::Rewind),
+        1 => index().prop_map(Step::Begin),
+        2 => Just(Step::BeginOnNewest),
+        2 => index().prop_map(Step::BeginOn),
+        4 => (index(), changes()).prop_map(|(draft, changes)| Step::Apply(draft, changes)),
+        3 => index().prop_map(Step::Adopt),
+        1 => index().prop_map(Step::Discard),
+    ]
+}
+
+/// Holders of views are dropped beyond this, oldest first, to keep the test fast.
+const VIEWS_MAX: usize = 6;
+
+struct Run {
+    state: State,
+    /// The model at each version.
+    versions: Vec<Model>,
+    held: Vec<(Snapshot, Model)>,
+    drafts: Vec<(Draft, Model)>,
+}
+
+impl Run {
+    fn new(retained_bytes: usize) -> Self {
+        let state = State::new(StateConfig {
+            retained_bytes,
+            leased_bytes: usize::MAX / 2,
+        });
+        Self {
+            state,
+            versions: vec![Model::default()],
+            held: Vec::new(),
+            drafts: Vec::new(),
+        }
+    }
+
+    fn newest(&self) -> &Model {
+        &self.versions[self.versions.len() - 1]
+    }
+
+    fn version(&self, index: &Index) -> CommitSequence {
+        // Recent versions are the interesting ones: most older ones are trimmed.
+        let back = index.index(self.versions.len().min(8));
+        CommitSequence((self.versions.len() - 1 - back) as u64)
+    }
+
+    fn committed(&mut self, sequence: CommitSequence, model: Model) {
+        assert_eq!(sequence.0 as usize, self.versions.len(), "sequences have no gaps");
+        self.versions.push(model);
+    }
+
+    fn commit(&mut self, reads: &ReadSet, changes: &[AccountChange]) {
+        let sequence = self.state.commit(reads, changes).unwrap();
+        let mut model = self.newest().clone();
+        model.apply(changes);
+        self.committed(sequence, model);
+    }
+
+    fn get_at(&self, version: CommitSequence) -> Option<(Snapshot, Model)> {
+        let snapshot = self.state.get_at(version);
+        assert_eq!(snapshot.is_ok(), version >= self.state.oldest_sequence());
+        snapshot
+            .ok()
+            .map(|snapshot| (snapshot, self.versions[version.0 as usize].clone()))
+    }
+
+    fn race(&mut self, read: &[(Address, U256)], between: &[AccountChange], changes: &[AccountChange]) {
+        let reader = self.state.recording();
+        for (address, slot) in read {
+            reader.account(address).unwrap();
+            reader.storage(address, slot).unwrap();
+        }
+        let before = self.newest().clone();
+        self.commit(&ReadSet::new(), between);
+        let same = |(address, slot): &(Address, U256)| {
+            before.account(address) == self.newest().account(address)
+                && before.slot(address, slot) == self.newest().slot(address, slot)
+        };
+        let holds = read.iter().all(same);
+        let before = (self.state.usage(), self.state.sequence());
+        match self.state.commit(&reader.take_reads(), changes) {
+            Ok(sequence) => {
+                assert!(holds, "a commit on changed reads was accepted");
+                let mut model = self.newest().clone();
+                model.apply(changes);
+                self.committed(sequence, model);
+            }
+            Err(_) => assert_eq!((self.state.usage(), self.state.sequence()), before),
+        }
+    }
+
+    fn rewind(&mut self, version: CommitSequence) {
+        let rewound = self.state.rewind_to(version);
+        assert_eq!(rewound.is_ok(), version >= self.state.oldest_sequence());
+        let Ok((sequence, changes)) = rewound else { return };
+        let mut applied = self.newest().clone();
+        applied.apply(&changes);
+        let model = self.versions[version.0 as usize].clone();
+        assert_eq!(applied, model, "net changes of a rewind lead to its target");
+        self.committed(sequence, model);
+    }
+
+    fn begin(&mut self, draft: Draft, model: Model) {
+        if self.drafts.len() == VIEWS_MAX {
+            self.drafts.remove(0);
+        }
+        self.drafts.push((draft, model));
+    }
+
+    fn apply(&mut self, draft: usize, changes: &[AccountChange]) {
+        let (draft, model) = &mut self.drafts[draft];
+        draft.apply(changes).unwrap();
+        model.apply(changes);
+    }
+
+    fn adopt(&mut self, draft: usize) {
+        let (draft, model) = &self.drafts[draft];
+        if let Ok(sequence) = draft.adopt(&self.state) {
+            let model = model.clone();
+            self.committed(sequence, model);
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Commit(changes) => self.commit(&ReadSet::new(), &changes),
+            Step::Race {
+                read,
+                between,
+                changes,
+            } => self.race(&read, &between, &changes),
+            Step::Publish(index) => self.state.publish(self.version(&index)),
+            Step::Hold(index) => {
+                self.held.extend(self.get_at(self.version(&index)));
+                if self.held.len() > VIEWS_MAX {
+                    self.held.remove(0);
+                }
+            }
+            Step::Release(index) if !self.held.is_empty() => {
+                self.held.swap_remove(index.index(self.held.len()));
+            }
+            Step::Rewind(index) => self.rewind(self.version(&index)),
+            Step::Begin(index) => {
+                if let Some((snapshot, model)) = self.get_at(self.version(&index)) {
+                    self.begin(Draft::begin(snapshot), model);
+                }
+            }
+            Step::BeginOnNewest => {
+                let snapshot = self.state.get_at(self.state.sequence()).unwrap();
+                self.begin(Draft::begin(snapshot), self.newest().clone());
+            }
+            _ if self.drafts.is_empty() => {}
+            Step::BeginOn(index) => {
+                let (parent, model) = &self.drafts[index.index(self.drafts.len())];
+                let (child, model) = (Draft::begin_on(parent), model.clone());
+                self.begin(child, model);
+            }
+            Step::Apply(index, changes) => self.apply(index.index(self.drafts.len()), &changes),
+            Step::Adopt(index) => self.adopt(index.index(self.drafts.len())),
+            Step::Discard(index) => {
+                let (draft, _) = self.drafts.swap_remove(index.index(self.drafts.len()));
+                draft.discard();
+            }
+            Step::Release(_) => {}
+        }
+    }
+
+    fn check(&self) {
+        assert_eq!(&Model::read(&self.state.newest()).unwrap(), self.newest());
+        let published = self.state.published();
+        assert_eq!(
+            Model::read(&published).unwrap(),
+            self.versions[published.sequence().0 as usize]
+        );
+        for (snapshot, model) in &self.held {
+            assert_eq!(&Model::read(snapshot).unwrap(), model);
+            assert_eq!(&Model::scan(snapshot).unwrap(), model);
+        }
+        for (draft, model) in &self.drafts {
+            assert_eq!(&Model::read(draft).unwrap(), model);
+        }
+    }
+
+    /// When nobody looks at the past any more, the state holds what exists and nothing else.
+    fn finish(mut self) {
+        self.held.clear();
+        self.drafts.clear();
+        let last = self.state.commit(&ReadSet::new(), &[]).unwrap();
+        self.state.publish(last);
+        assert_eq!(&Model::scan(&self.state.published()).unwrap(), self.newest());
+        let usage = self.state.usage();
+        assert_eq!(usage.leased_versions, 1);
+        if usage.retained_bytes == 0 {
+            assert_eq!(usage.account_entries, self.newest().0.len());
+            assert_eq!(usage.slot_entries, self.newest().slot_count());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn every_view_equals_the_model(
+        steps in vec(step(), 1..80),
+        retained_bytes in prop_oneof![Just(0), Just(2_000), Just(usize::MAX / 2)],
+    ) {
+        let mut run = Run::new(retained_bytes);
+        for step in steps {
+            run.step(step);
+            run.check();
+        }
+        if retained_bytes == 0 {
+            let state = run.state.clone();
+            run.finish();
+            prop_assert_eq!(state.usage().retained_bytes, 0);
+        } else {
+            run.finish();
+        }
+    }
+
+    /// A draft's net changes lead from its base to what it reads, also when they are applied twice.
+    #[test]
+    fn draft_changes_lead_from_its_base(base in vec(changes(), 0..4), applied in vec(changes(), 0..6)) {
+        let state = State::new(StateConfig::default());
+        let mut model = Model::default();
+        for changes in &base {
+            model.apply(changes);
+            state.commit(&ReadSet::new(), changes).unwrap();
+        }
+        let mut draft = Draft::begin(state.get_at(state.sequence()).unwrap());
+        for changes in &applied {
+            draft.apply(changes).unwrap();
+        }
+        let net = draft.changes();
+        model.apply(&net);
+        prop_assert_eq!(&model, &Model::read(&draft).unwrap());
+        prop_assert!(net.is_sorted_by(|a, b| a.address < b.address));
+        draft.adopt(&state).unwrap();
+        prop_assert_eq!(&model, &Model::read(&state.newest()).unwrap());
+    }
+}
