@@ -55,6 +55,12 @@ impl LeafValue for AccountLeaf {
         } = self.account();
         TrieAccount::new(nonce, balance, self.storage_root(), code_hash).encode(out);
     }
+
+    fn hash_parallel(&self) {
+        if let Some(storage) = self.storage() {
+            storage.root_parallel();
+        }
+    }
 }
 
 impl AccountLeaf {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use alloy_primitives::B256;
 
 use crate::{
+    hash_cell::HashCell,
     node::{Branch, LeafValue, Slot},
     path::nibble,
 };
@@ -68,7 +69,7 @@ impl<V: LeafValue> Slot<V> {
                     .first_mut()
                     .map_or(Effect::Unchanged, |(_, edit)| edit.update(value));
                 if effect == Effect::Changed {
-                    hash.take();
+                    *hash = HashCell::new();
                 }
                 effect
             }
@@ -82,7 +83,7 @@ impl<V: LeafValue> Slot<V> {
                         Effect::Changed
                     }
                     _ if changed => {
-                        hash.take();
+                        *hash = HashCell::new();
                         Effect::Changed
                     }
                     _ => Effect::Unchanged,

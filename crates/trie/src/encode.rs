@@ -147,7 +147,15 @@ impl<V: LeafValue> Slot<V> {
 
     /// The hash of the node as the root of a trie, whatever its length.
     pub(crate) fn root_hash(&self) -> B256 {
-        *self.hash().get_or_init(|| keccak256(self.encode(0).as_slice()))
+        self.hash()
+            .get_or_compute(|| keccak256(self.encode(0).as_slice()))
+    }
+
+    /// Computes the hash, if it is not known, for a slot at depth `start`; an embedded node has none to remember.
+    pub(crate) fn remember_hash(&self, start: usize) {
+        if self.hash().get().is_none() {
+            self.push_reference(start, &mut NodeRlp::open());
+        }
     }
 
     fn push_reference(&self, start: usize, parent: &mut NodeRlp) {
@@ -157,7 +165,7 @@ impl<V: LeafValue> Slot<V> {
         let node = self.encode(start);
         match node.as_slice() {
             inline if inline.len() < HASHED_FROM_BYTES => parent.push(inline),
-            long => parent.push_string(self.hash().get_or_init(|| keccak256(long)).as_slice()),
+            long => parent.push_string(self.hash().get_or_compute(|| keccak256(long)).as_slice()),
         }
     }
 }

@@ -5,17 +5,23 @@
 //! between the parent's depth and the node's is the leaf's path or the branch's extension, and exists only in the
 //! encoding.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use alloy_primitives::B256;
 use alloy_rlp::BufMut;
 
-use crate::path::{KEY_NIBBLES, nibble, shared_nibbles};
+use crate::{
+    hash_cell::HashCell,
+    path::{KEY_NIBBLES, nibble, shared_nibbles},
+};
 
 /// What a trie maps its keys to.
-pub(crate) trait LeafValue: Clone + Default {
+pub(crate) trait LeafValue: Clone + Default + Send + Sync {
     /// Writes the value as the leaf carries it: at most [`crate::encode::VALUE_BYTES_MAX`] bytes of RLP.
     fn encode_value(&self, out: &mut dyn BufMut);
+
+    /// Prepares what [`Self::encode_value`] hashes, on the current rayon pool.
+    fn hash_parallel(&self) {}
 }
 
 /// A node and the memoised hash of its encoding at this place.
@@ -26,12 +32,12 @@ pub(crate) trait LeafValue: Clone + Default {
 pub(crate) enum Slot<V> {
     /// One key. Held by value: copying a branch then copies its leaves in one go, without a visit to each.
     Leaf {
-        hash: OnceLock<B256>,
+        hash: HashCell,
         key: B256,
         value: V,
     },
     Branch {
-        hash: OnceLock<B256>,
+        hash: HashCell,
         node: Arc<Branch<V>>,
     },
 }
@@ -46,7 +52,7 @@ impl<V: LeafValue> Default for Slot<V> {
 impl<V: LeafValue> Slot<V> {
     pub(crate) const fn leaf(key: B256, value: V) -> Self {
         Self::Leaf {
-            hash: OnceLock::new(),
+            hash: HashCell::new(),
             key,
             value,
         }
@@ -54,12 +60,12 @@ impl<V: LeafValue> Slot<V> {
 
     pub(crate) fn branch(node: Branch<V>) -> Self {
         Self::Branch {
-            hash: OnceLock::new(),
+            hash: HashCell::new(),
             node: Arc::new(node),
         }
     }
 
-    pub(crate) const fn hash(&self) -> &OnceLock<B256> {
+    pub(crate) const fn hash(&self) -> &HashCell {
         match self {
             Self::Leaf { hash, .. } | Self::Branch { hash, .. } => hash,
         }
@@ -68,7 +74,7 @@ impl<V: LeafValue> Slot<V> {
     /// Drops the memoised hash: the node, or the place it hangs at, changed.
     pub(crate) fn forget_hash(&mut self) {
         match self {
-            Self::Leaf { hash, .. } | Self::Branch { hash, .. } => *hash = OnceLock::new(),
+            Self::Leaf { hash, .. } | Self::Branch { hash, .. } => *hash = HashCell::new(),
         }
     }
 
@@ -156,6 +162,11 @@ impl<V: LeafValue> Branch<V> {
                 .expect("a branch in a trie has children")
                 .any_key(),
         }
+    }
+
+    /// The children, in order of their nibbles.
+    pub(crate) fn slots(&self) -> &[Slot<V>] {
+        &self.slots
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -77,6 +77,15 @@ impl StateTrie {
         self.accounts.root()
     }
 
+    /// [`root`](Self::root), hashing independent subtrees on `pool`, whose threads are the budget; the caller waits.
+    ///
+    /// For the root after a restart, where every node is to be hashed, and for blocks of thousands of changes. With
+    /// fewer, waking threads costs more than it saves.
+    #[must_use]
+    pub fn root_with(&self, pool: &rayon::ThreadPool) -> B256 {
+        pool.install(|| self.accounts.root_parallel())
+    }
+
     /// The root of an account's storage, the empty root if it has none; `None` if the account does not exist.
     #[must_use]
     pub fn storage_root(&self, address: Address) -> Option<B256> {

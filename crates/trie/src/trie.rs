@@ -35,7 +35,7 @@ impl<V: LeafValue> Trie<V> {
         self.root.is_none()
     }
 
-    #[cfg(test)]
+    /// The root node.
     pub(crate) const fn slot(&self) -> Option<&Slot<V>> {
         self.root.as_ref()
     }

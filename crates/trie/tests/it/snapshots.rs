@@ -2,7 +2,9 @@
 
 use std::thread;
 
+use alloy_primitives::{Address, U256};
 use proptest::prelude::*;
+use rapid_primitives::AccountChange;
 use rapid_trie::StateTrie;
 
 use crate::model::{Model, address, batches, slot};
@@ -60,7 +62,7 @@ fn threads_may_ask_for_the_root_at_once() {
     let changes: Vec<_> = (0..2_000u64)
         .map(|number| {
             let hash = alloy_primitives::keccak256(number.to_be_bytes());
-            let mut change = rapid_primitives::AccountChange::new(alloy_primitives::Address::from_word(hash));
+            let mut change = AccountChange::new(Address::from_word(hash));
             change.nonce = Some(number + 1);
             change
         })
@@ -82,4 +84,40 @@ fn threads_may_ask_for_the_root_at_once() {
             .collect()
     });
     assert!(roots.iter().all(|root| *root == model.root()));
+}
+
+/// One contract with many slots among many accounts with few: work is handed out in both tries, by several callers
+/// at once.
+#[test]
+fn a_pool_gives_the_same_root() {
+    let mut model = Model::default();
+    let mut trie = StateTrie::default();
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(4)
+        .build()
+        .expect("threads start");
+    for round in 1..4u64 {
+        let changes: Vec<_> = (0..3_000u64)
+            .map(|number| {
+                let hash = alloy_primitives::keccak256(number.to_be_bytes());
+                let mut change = AccountChange::new(Address::from_word(hash));
+                change.nonce = Some(round);
+                let slots = if number == 7 { 3_000 } else { number % 3 };
+                change.storage = (0..slots)
+                    .map(|slot| (U256::from(slot), U256::from(slot % 5 * round)))
+                    .collect();
+                change
+            })
+            .collect();
+        trie.apply(&changes);
+        model.apply(&changes);
+        let expected = model.root();
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                let (clone, pool) = (trie.clone(), &pool);
+                scope.spawn(move || assert_eq!(clone.root_with(pool), expected));
+            }
+        });
+        assert_eq!(trie.root_with(&pool), expected);
+    }
 }
