@@ -100,10 +100,13 @@ impl Draft {
 
     /// Applies changes, for instance those of one transaction after the other.
     ///
+    /// A draft that was adopted is then again one that was not, on its old base.
+    ///
     /// # Errors
     /// [`VersionGone`] when the snapshot below is overrun; the draft is then of no more use.
     pub fn apply(&mut self, changes: &[AccountChange]) -> Result<(), VersionGone> {
         let layer = Arc::make_mut(&mut self.layer);
+        *layer.adopted.get_mut() = 0;
         changes.iter().try_for_each(|change| layer.apply(change))
     }
 

@@ -153,8 +153,8 @@ impl State {
 
     /// Makes a version the published one, then forgets versions beyond the configured bounds.
     ///
-    /// Does nothing when this or a later version is published already. Waits for commits in flight, so a published
-    /// version is never torn.
+    /// When a later version is published already, that stays. Waits for commits in flight, so a published version is
+    /// never torn.
     ///
     /// # Panics
     /// If no commit took the sequence yet.
@@ -164,18 +164,18 @@ impl State {
             version <= cut,
             "version {version} published before it was committed; newest is {cut}"
         );
-        let replaced = {
-            let _one_at_a_time = self.0.publishing.lock();
-            if version <= self.published_sequence() {
-                return;
-            }
+        let mut replaced = None;
+        let one_at_a_time = self.0.publishing.lock();
+        if version > self.published_sequence() {
             let lease = self
                 .0
                 .leases
                 .lease(version.0)
                 .expect("the floor is never above the published version");
-            self.0.published.swap(lease)
-        };
+            replaced = Some(self.0.published.swap(lease));
+        }
+        drop(one_at_a_time);
+        // Before trimming, which is limited by the leases.
         drop(replaced);
         self.0.trim();
     }

@@ -175,3 +175,19 @@ fn a_long_chain_of_drafts_keeps_no_ancestors() {
     assert_eq!(balance_in(&parent, 1), 199);
     assert!(state.usage().leased_versions <= 4, "{:?}", state.usage());
 }
+
+#[test]
+fn an_adopted_draft_that_goes_on_is_not_adopted() {
+    let state = state();
+    let base = state.published_sequence();
+    let mut draft = Draft::begin(state.published());
+    draft.apply(&[balance(address(1), 11)]).unwrap();
+    draft.adopt(&state).unwrap();
+    draft.apply(&[balance(address(1), 12)]).unwrap();
+    assert_eq!(draft.adopted_at(), None);
+    assert_eq!(balance_in(&Draft::begin_on(&draft), 1), 12);
+    assert!(draft.adopt(&state).is_err());
+    state.rewind_to(base).unwrap();
+    draft.adopt(&state).unwrap();
+    assert_eq!(balance_in(&state.newest(), 1), 12);
+}
