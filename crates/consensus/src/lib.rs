@@ -1,0 +1,47 @@
+//! The rules a block must satisfy, and the construction of headers that satisfy them.
+//!
+//! - **In:** a [`ChainSpec`](rapid_chainspec::ChainSpec), headers, bodies, and what execution found.
+//! - **Out:** `Ok(())` or a typed error that says what was expected and what was found; for a builder, the environment
+//!   of the next block and its finished header.
+//! - **Owns:** nothing. Every rule is a pure function: no clock, no state, no I/O.
+//! - **Must hold:** the two halves mirror each other. A header from [`assemble_header`] over an environment from
+//!   [`next_block_environment`] passes every rule; change one field that the rules determine, and one of them refuses.
+//!
+//! ```text
+//!  import   header --verify_header, verify_header_against_parent--> body --verify_body--> execution
+//!                                                                  header <--verify_post_execution-- outcome
+//!  build    parent --next_block_environment--> execution --digests, roots--> assemble_header
+//! ```
+//!
+//! Roots grow with the block: [`TransactionsDigester`] and [`ReceiptsDigester`] take transactions and receipts as they
+//! are sealed, so that closing a large block does not start with hashing all of it.
+//!
+//! # Limits
+//! - Ommers are checked against the header's hash only, not each by the rules for ommers; nor is the proof-of-work
+//!   seal. Difficulty is checked.
+//! - Receipts before Byzantium hold intermediate state roots, which execution does not produce: their root is not
+//!   checked there, their bloom is.
+//! - Headers of Amsterdam are verified (their access list hash against the one execution found), but not built.
+//! - A timestamp in the future is for the caller to refuse, who has a clock.
+
+mod assemble;
+mod body;
+mod difficulty;
+mod digest;
+mod environment;
+mod error;
+mod header;
+mod parent;
+mod post_execution;
+mod transaction;
+
+pub use assemble::{BlockResult, assemble_header};
+pub use body::{MAX_BLOCK_RLP_BYTES, verify_body};
+pub use difficulty::next_difficulty;
+pub use digest::{OrderedRoot, ReceiptsDigest, ReceiptsDigester, TransactionsDigester};
+pub use environment::{EnvironmentError, NextBlockAttributes, next_block_environment, next_gas_limit};
+pub use error::{BodyError, HeaderError, HeaderField, Mismatch, PostExecutionError, TransactionError};
+pub use header::{MAX_EXTRA_DATA_BYTES, MAX_GAS_LIMIT, MIN_GAS_LIMIT, verify_header};
+pub use parent::verify_header_against_parent;
+pub use post_execution::{ExecutionOutcome, verify_post_execution};
+pub use transaction::TransactionRules;
