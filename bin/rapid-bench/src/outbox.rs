@@ -6,7 +6,7 @@ use crate::{
     rpc::{ReceiptSummary, RpcClient},
 };
 use alloy_primitives::{Address, B256};
-use eyre::{OptionExt, bail, ensure};
+use eyre::{bail, ensure};
 use serde_json::json;
 use std::{
     collections::VecDeque,
@@ -146,23 +146,38 @@ impl Outbox {
     }
 }
 
+/// Waits for every receipt of `wave` and looks at its status. Some nodes show the new nonces a moment before the
+/// receipts.
 async fn check_success(rpc: &mut RpcClient, wave: &[SignedTransaction]) -> eyre::Result<()> {
-    let params: Vec<_> = wave.iter().map(|signed| json!([signed.hash])).collect();
-    for (answer, signed) in rpc
-        .call_each::<Option<ReceiptSummary>>("eth_getTransactionReceipt", &params)
-        .await?
-        .into_iter()
-        .zip(wave)
-    {
-        let receipt = match answer {
-            Ok(receipt) => receipt.ok_or_eyre("no receipt for an included set-up transaction")?,
-            Err(error) => bail!("eth_getTransactionReceipt: {}", error.message),
-        };
+    let deadline = Instant::now() + WAVE_PATIENCE;
+    let mut open: Vec<_> = wave.iter().map(|signed| signed.hash).collect();
+    loop {
+        let params: Vec<_> = open.iter().map(|hash| json!([hash])).collect();
+        let answers = rpc
+            .call_each::<Option<ReceiptSummary>>("eth_getTransactionReceipt", &params)
+            .await?;
+        let mut missing = Vec::new();
+        for (answer, hash) in answers.into_iter().zip(open) {
+            match answer {
+                Ok(Some(receipt)) => {
+                    ensure!(
+                        receipt.status.to::<u64>() == 1,
+                        "set-up transaction {hash} failed"
+                    );
+                }
+                Ok(None) => missing.push(hash),
+                Err(error) => bail!("eth_getTransactionReceipt: {}", error.message),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
         ensure!(
-            receipt.status.to::<u64>() == 1,
-            "set-up transaction {} failed",
-            signed.hash
+            Instant::now() < deadline,
+            "no receipt for {} included set-up transactions",
+            missing.len()
         );
+        open = missing;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
-    Ok(())
 }

@@ -105,6 +105,8 @@ pub(crate) struct LoadReport {
     pub(crate) batch: usize,
     /// When requests were sent.
     pub(crate) pace: Pace,
+    /// Transactions signed for the run that were not sent, because its duration was over.
+    pub(crate) unsent: usize,
     /// Transactions sent.
     pub(crate) sent: usize,
     /// Transactions that the endpoint took.
@@ -194,6 +196,7 @@ pub(crate) async fn run(plan: LoadPlan) -> eyre::Result<LoadReport> {
         in_flight,
         batch: plan.batch,
         pace: plan.pace,
+        unsent: plan.lanes.iter().map(Vec::len).sum::<usize>() - outcome.sent,
         sent: outcome.sent,
         accepted: outcome.accepted.len(),
         included: count.own,
