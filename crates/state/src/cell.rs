@@ -43,6 +43,10 @@ pub(crate) struct Old<V> {
 pub(crate) struct Cell<V> {
     sequence: u64,
     value: V,
+    #[expect(
+        clippy::box_collection,
+        reason = "most cells have no past, and a pointer is a quarter of a queue"
+    )]
     history: Option<Box<VecDeque<Old<V>>>>,
 }
 

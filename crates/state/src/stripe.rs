@@ -35,56 +35,66 @@ impl Touched {
     }
 }
 
+/// Writes in one chunk of a ring: 80 KiB, so that growing never moves much while a writer waits.
+const CHUNK: usize = 1024;
+
 /// What was written, in commit order. The undo ring of one stripe.
 #[derive(Debug, Default)]
 pub(crate) struct Ring {
-    entries: VecDeque<(u64, Touched)>,
+    /// None of them is empty.
+    chunks: VecDeque<VecDeque<(u64, Touched)>>,
     /// Bytes added since the total was last told.
     pub(crate) untold_bytes: usize,
 }
 
 impl Ring {
     pub(crate) fn push(&mut self, sequence: u64, touched: Touched) {
+        let last = self.chunks.back().and_then(|chunk| chunk.back());
         debug_assert!(
-            self.entries.back().is_none_or(|(last, _)| *last <= sequence),
+            last.is_none_or(|(last, _)| *last <= sequence),
             "ring is in commit order"
         );
         self.untold_bytes += touched.retained_bytes();
-        self.entries.push_back((sequence, touched));
+        match self.chunks.back_mut().filter(|chunk| chunk.len() < CHUNK) {
+            Some(chunk) => chunk.push_back((sequence, touched)),
+            None => self.chunks.push_back(VecDeque::from([(sequence, touched)])),
+        }
     }
 
     /// Sequence of the oldest write.
     pub(crate) fn first(&self) -> Option<u64> {
-        self.entries.front().map(|(sequence, _)| *sequence)
+        self.nth(0)
     }
 
-    /// Sequence of the write `count` after the oldest, or of the newest.
+    /// Sequence of the write `count` after the oldest, or of the last in its chunk.
     pub(crate) fn nth(&self, count: usize) -> Option<u64> {
-        self.entries
+        let chunk = self.chunks.front()?;
+        chunk
             .get(count)
-            .or_else(|| self.entries.back())
+            .or_else(|| chunk.back())
             .map(|(sequence, _)| *sequence)
     }
 
-    /// Moves up to `limit` writes at or below `floor` into `out`.
+    /// Moves some of the writes at or below `floor` into `out`, at most `limit`; at least one if there are any.
     pub(crate) fn take_until(&mut self, floor: u64, limit: usize, out: &mut Vec<Touched>) {
-        let taken = self
-            .entries
+        let Some(chunk) = self.chunks.front_mut() else {
+            return;
+        };
+        let taken = chunk
             .iter()
             .take(limit)
             .take_while(|(sequence, _)| *sequence <= floor)
             .count();
-        out.extend(self.entries.drain(..taken).map(|(_, touched)| touched));
-        if self.entries.len() * 4 < self.entries.capacity() {
-            self.entries.shrink_to(self.entries.len() * 2);
+        out.extend(chunk.drain(..taken).map(|(_, touched)| touched));
+        if chunk.is_empty() {
+            self.chunks.pop_front();
         }
     }
 
     /// What was written after `version`, newest first.
     pub(crate) fn since(&self, version: u64) -> impl Iterator<Item = Touched> + '_ {
-        self.entries
-            .iter()
-            .rev()
+        let newest_first = self.chunks.iter().rev().flat_map(|chunk| chunk.iter().rev());
+        newest_first
             .take_while(move |(sequence, _)| *sequence > version)
             .map(|(_, touched)| *touched)
     }
@@ -132,5 +142,31 @@ impl Stripes {
     /// One stripe after the other.
     pub(crate) fn iter(&self) -> impl Iterator<Item = MutexGuard<'_, Ring>> {
         self.0.iter().map(|stripe| stripe.0.lock())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ring_gives_back_what_was_pushed() {
+        let mut ring = Ring::default();
+        let touched = |sequence| Touched::Orphan(Address::ZERO, sequence);
+        let count = CHUNK as u64 * 3 + 7;
+        (1..=count).for_each(|sequence| ring.push(sequence, touched(sequence)));
+        assert!(
+            ring.since(count - 2000)
+                .eq((count - 1999..=count).rev().map(touched))
+        );
+        let floor = CHUNK as u64 * 2 + 3;
+        let mut taken = Vec::new();
+        while ring.first().is_some_and(|first| first <= floor) {
+            let before = taken.len();
+            ring.take_until(floor, 100, &mut taken);
+            assert!((1..=100).contains(&(taken.len() - before)));
+        }
+        assert!(taken.into_iter().eq((1..=floor).map(touched)));
+        assert_eq!(ring.first(), Some(floor + 1));
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Old values forgotten at a time: how long a stripe or a shard is kept from its writers.
-const BATCH: usize = 1024;
+const BATCH: usize = 256;
 
 impl Shared {
     /// Forgets the oldest versions until the past is within its bounds, and sets the gauges. Each old value is visited

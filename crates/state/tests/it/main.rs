@@ -1,5 +1,7 @@
 //! State as its users see it.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 mod commit;
 mod draft;
 mod lease;
