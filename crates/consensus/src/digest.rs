@@ -1,7 +1,6 @@
 //! Roots of transactions and receipts that grow with the block.
 
-use alloy_consensus::{EMPTY_ROOT_HASH, TxReceipt};
-use alloy_consensus::{Eip2718EncodableReceipt, proofs};
+use alloy_consensus::{EMPTY_ROOT_HASH, Eip2718EncodableReceipt, TxReceipt, proofs};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{B256, Bloom};
 use alloy_trie::{HashBuilder, Nibbles};
