@@ -373,6 +373,7 @@ impl Shared {
         let (files, newest) = {
             let mut writer = self.writer.lock();
             self.progress.note_covered();
+            self.metrics.unsynced_bytes.set(0.0);
             (std::mem::take(&mut writer.unsynced), writer.newest)
         };
         let Some(Tip { number, .. }) = newest.filter(|_| !files.is_empty()) else {

@@ -36,7 +36,7 @@ pub(crate) fn open(dir: &Path, config: &LogConfig, storage: &dyn Storage) -> Res
         ..
     } = found;
     if let Some(damage) = &damage {
-        cut(storage, dir, &mut segments, &after_damage, damage)?;
+        cut(storage, dir, &segments, &after_damage, damage)?;
     }
     for name in &temporary {
         let path = dir.join(name);
@@ -78,7 +78,7 @@ pub(crate) fn open(dir: &Path, config: &LogConfig, storage: &dyn Storage) -> Res
 fn cut(
     storage: &dyn Storage,
     dir: &Path,
-    segments: &mut Vec<ScannedSegment>,
+    segments: &[ScannedSegment],
     after_damage: &[u64],
     damage: &DamageAt,
 ) -> Result<(), OpenError> {
