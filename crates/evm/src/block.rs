@@ -176,6 +176,11 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
         Ok(self.system_call(HISTORY_STORAGE_ADDRESS, parent_hash.0.into())?.1)
     }
 
+    /// Takes up a block in which the parent's hash was stored already.
+    pub fn parent_hash_is_stored(&mut self) {
+        self.evm.db_mut().parent_hash_arrived();
+    }
+
     /// Executes a transaction and applies what it changed. On any error nothing is changed.
     ///
     /// # Errors

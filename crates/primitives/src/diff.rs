@@ -216,7 +216,8 @@ impl DiffBuilder {
         Self::default()
     }
 
-    /// Adds what happened at one block access index. Indices must not decrease between calls.
+    /// Adds what happened at one block access index. For one value of one account, indices must not decrease between
+    /// calls.
     pub fn push(&mut self, index: u32, changes: &[AccountChange]) {
         let at = BlockAccessIndex::new(u64::from(index));
         for change in changes {

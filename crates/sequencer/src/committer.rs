@@ -1,0 +1,84 @@
+//! The committer: encodes what was cut, makes it durable, publishes it. It never executes a transaction.
+
+use std::{sync::Arc, time::Instant};
+
+use alloy_primitives::B256;
+use crossbeam_channel::{Receiver, Sender};
+use rapid_chain::Driver;
+use rapid_pool::Pool;
+use rapid_primitives::{CommitSequence, SealedMiniBlock};
+
+use crate::{SequencerError, cut::Cut, metrics::CommitMetrics};
+
+/// Mini-blocks that may wait for the committer; the loop waits when it is full. It is the only thing that makes the
+/// loop wait.
+pub(crate) const COMMIT_QUEUE_LEN: usize = 8;
+
+/// A mini-block that was published, on its way to the finaliser.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) mini_block: Arc<SealedMiniBlock>,
+    pub(crate) version: CommitSequence,
+}
+
+pub(crate) struct Committer {
+    pub(crate) driver: Arc<Driver>,
+    pub(crate) pool: Pool,
+    pub(crate) cuts: Receiver<Cut>,
+    pub(crate) published: Sender<Published>,
+    /// Hash of the newest mini-block.
+    pub(crate) tip: B256,
+    pub(crate) metrics: CommitMetrics,
+}
+
+struct Written {
+    mini_block: Arc<SealedMiniBlock>,
+    version: CommitSequence,
+    cut_at: Instant,
+    arrival: Option<Instant>,
+}
+
+impl Committer {
+    /// Runs until the loop is gone and everything it cut is published, or until the log fails.
+    pub(crate) fn run(mut self) -> Result<(), SequencerError> {
+        while let Ok(first) = self.cuts.recv() {
+            let mut batch = Vec::with_capacity(COMMIT_QUEUE_LEN);
+            batch.push(self.write(first)?);
+            // What came meanwhile shares the sync.
+            while batch.len() < COMMIT_QUEUE_LEN {
+                let Ok(next) = self.cuts.try_recv() else { break };
+                batch.push(self.write(next)?);
+            }
+            if let Some(last) = batch.last() {
+                self.driver.wait_announceable(last.mini_block.number())?;
+            }
+            for written in batch {
+                self.publish(written);
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, cut: Cut) -> Result<Written, SequencerError> {
+        let (version, cut_at) = (cut.version, cut.cut_at);
+        let arrival = cut.content.transactions.first().map(|transaction| transaction.arrival());
+        let started = Instant::now();
+        let mini_block = Arc::new(cut.seal(self.tip));
+        self.metrics.seal.record(started.elapsed());
+        self.tip = mini_block.hash();
+        self.driver.append(&mini_block)?;
+        Ok(Written { mini_block, version, cut_at, arrival })
+    }
+
+    fn publish(&self, written: Written) {
+        let Written { mini_block, version, cut_at, arrival } = written;
+        self.driver.publish(&mini_block, version);
+        self.metrics.commit.record(cut_at.elapsed());
+        if let Some(arrival) = arrival {
+            self.metrics.latency.record(arrival.elapsed());
+        }
+        self.pool.on_mini_block(&mini_block);
+        // The finaliser goes only after a failure, which ends this thread through the queue before it.
+        let _ = self.published.send(Published { mini_block, version });
+    }
+}

@@ -1,0 +1,102 @@
+//! How blocks and mini-blocks are paced.
+
+use std::time::Duration;
+
+use alloy_primitives::{Address, Bytes};
+
+use crate::SequencerError;
+
+/// Shortest mini-block interval.
+pub const MIN_MINI_BLOCK_INTERVAL: Duration = Duration::from_millis(1);
+/// Longest mini-block interval.
+pub const MAX_MINI_BLOCK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Settings of a [`crate::Sequencer`].
+#[derive(Clone, Debug)]
+pub struct SequencerConfig {
+    /// Time between mini-blocks under load (default 10 ms).
+    pub mini_block_interval: Duration,
+    /// A mini-block is sealed when its transactions reach this many bytes (default 256 KiB).
+    pub mini_block_bytes_max: usize,
+    /// When EVM blocks are closed.
+    pub block_policy: BlockPolicy,
+    /// What happens when blocks come faster than seconds.
+    pub timestamps: TimestampPolicy,
+    /// Receiver of the priority fees.
+    pub beneficiary: Address,
+    /// Extra data of the headers, at most 32 bytes.
+    pub extra_data: Bytes,
+    /// The gas limit that blocks move towards; `None` keeps that of the head.
+    pub gas_limit_target: Option<u64>,
+    /// Mini-blocks sealed before their deadline because nothing else is coming, per second (default 1,000).
+    pub early_seals_per_second: u32,
+    /// How many such seals may come at once (default 32).
+    pub early_seal_burst: u32,
+}
+
+impl Default for SequencerConfig {
+    fn default() -> Self {
+        Self {
+            mini_block_interval: Duration::from_millis(10),
+            mini_block_bytes_max: 256 << 10,
+            block_policy: BlockPolicy::Interval { interval: Duration::from_secs(1), empty: EmptyBlocks::Make },
+            timestamps: TimestampPolicy::WaitForSecond,
+            beneficiary: Address::ZERO,
+            extra_data: Bytes::from_static(b"rapid-reth"),
+            gas_limit_target: None,
+            early_seals_per_second: 1_000,
+            early_seal_burst: 32,
+        }
+    }
+}
+
+impl SequencerConfig {
+    pub(crate) fn check(&self) -> Result<(), SequencerError> {
+        let interval = self.mini_block_interval;
+        if !(MIN_MINI_BLOCK_INTERVAL..=MAX_MINI_BLOCK_INTERVAL).contains(&interval) {
+            return Err(SequencerError::MiniBlockInterval(interval));
+        }
+        match self.block_policy {
+            BlockPolicy::Interval { interval, .. } if interval < self.mini_block_interval => {
+                Err(SequencerError::BlockInterval(interval))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// When an EVM block is closed. Whatever the policy, it also closes when the next transaction does not fit its gas, its
+/// blob gas or its size (EIP-7934).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockPolicy {
+    /// As soon as there is nothing to execute and nothing on its way; never empty. What `--dev` alone does.
+    WhenIdle,
+    /// After so many transactions; never empty.
+    AfterTransactions(u64),
+    /// At fixed intervals, aligned with the wall clock.
+    Interval {
+        /// Time between closes.
+        interval: Duration,
+        /// What happens in an interval without transactions.
+        empty: EmptyBlocks,
+    },
+}
+
+/// Whether an interval without transactions makes a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmptyBlocks {
+    /// It does: tools count confirmations.
+    Make,
+    /// It does not.
+    Skip,
+}
+
+/// Timestamps are whole seconds and strictly increase. This says what happens when a block is due in the second of its
+/// parent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimestampPolicy {
+    /// The block opens at once and its timestamp runs ahead of the clock, as in reth's `--dev`.
+    RunAhead,
+    /// The block opens when the clock reaches the next second.
+    WaitForSecond,
+}

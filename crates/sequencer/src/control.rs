@@ -1,0 +1,80 @@
+//! What the sequencer's threads share: the wish to stop, and the first failure.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::SeqCst},
+};
+
+use rapid_pool::Pool;
+use tokio::sync::watch;
+
+use crate::SequencerError;
+
+/// Shared by the threads and the handle.
+#[derive(Debug)]
+pub(crate) struct Control {
+    stopping: AtomicBool,
+    failure: watch::Sender<Option<SequencerError>>,
+    pool: Pool,
+}
+
+impl Control {
+    pub(crate) fn new(pool: Pool) -> Arc<Self> {
+        Arc::new(Self { stopping: AtomicBool::new(false), failure: watch::channel(None).0, pool })
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(SeqCst)
+    }
+
+    /// Ends the loop after what it is executing.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, SeqCst);
+        self.pool.notify_consumer();
+    }
+
+    /// Notes the first failure and stops.
+    pub(crate) fn fail(&self, error: SequencerError) {
+        self.failure.send_if_modified(|failure| {
+            let first = failure.is_none();
+            if first {
+                *failure = Some(error);
+            }
+            first
+        });
+        self.stop();
+    }
+
+    pub(crate) fn failure(&self) -> Option<SequencerError> {
+        self.failure.borrow().clone()
+    }
+
+    pub(crate) fn watch_failure(&self) -> watch::Receiver<Option<SequencerError>> {
+        self.failure.subscribe()
+    }
+}
+
+/// Runs a thread's body; its error or panic stops the sequencer.
+pub(crate) fn run_guarded(
+    name: &'static str,
+    control: &Arc<Control>,
+    body: impl FnOnce() -> Result<(), SequencerError>,
+) {
+    let guard = PanicGuard { name, control: Arc::clone(control) };
+    if let Err(error) = body() {
+        guard.control.fail(error);
+    }
+}
+
+struct PanicGuard {
+    name: &'static str,
+    control: Arc<Control>,
+}
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.control.fail(SequencerError::Panicked(self.name));
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! A mini-block as it leaves the hot loop: executed, not yet encoded.
+
+use std::{sync::Arc, time::Instant};
+
+use alloy_primitives::B256;
+use rapid_pool::PooledTransaction;
+use rapid_primitives::{
+    AccountChange, BlockClose, BlockEnvironment, BlockPosition, CommitSequence, DiffBuilder, MiniBlock, MiniBlockBody,
+    MiniBlockHeader, MiniBlockNumber, Receipt, SealedMiniBlock,
+};
+
+/// Why a mini-block was cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CutReason {
+    /// Its deadline was reached.
+    Deadline,
+    /// It is full.
+    Size,
+    /// Nothing else is coming.
+    Idle,
+    /// Its EVM block is closed.
+    BlockClosed,
+    /// Production stops: the node shuts down, or the disk is nearly full.
+    Stopping,
+}
+
+impl CutReason {
+    pub(crate) const ALL: [Self; 5] = [Self::Deadline, Self::Size, Self::Idle, Self::BlockClosed, Self::Stopping];
+
+    /// The label in metrics.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Deadline => "deadline",
+            Self::Size => "size",
+            Self::Idle => "idle",
+            Self::BlockClosed => "block_closed",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// The content the loop has gathered since the last cut.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    pub(crate) transactions: Vec<Arc<PooledTransaction>>,
+    pub(crate) receipts: Vec<Receipt>,
+    pub(crate) changes: Vec<(u32, Vec<AccountChange>)>,
+    pub(crate) bytes: usize,
+}
+
+impl Gathered {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.transactions.is_empty() && self.changes.is_empty()
+    }
+
+    pub(crate) fn changed(&mut self, index: u32, changes: Vec<AccountChange>) {
+        if !changes.is_empty() {
+            self.changes.push((index, changes));
+        }
+    }
+}
+
+/// A mini-block on its way to the committer.
+#[derive(Debug)]
+pub(crate) struct Cut {
+    pub(crate) number: MiniBlockNumber,
+    pub(crate) time_us: u64,
+    pub(crate) environment: BlockEnvironment,
+    pub(crate) block_parent_hash: Option<B256>,
+    pub(crate) position: BlockPosition,
+    pub(crate) close: Option<BlockClose>,
+    pub(crate) content: Gathered,
+    /// The state's sequence at the cut.
+    pub(crate) version: CommitSequence,
+    pub(crate) cut_at: Instant,
+}
+
+impl Cut {
+    /// Encodes it as the successor of the mini-block with hash `parent_hash`.
+    pub(crate) fn seal(self, parent_hash: B256) -> SealedMiniBlock {
+        let mut diff = DiffBuilder::new();
+        for (index, changes) in &self.content.changes {
+            diff.push(*index, changes);
+        }
+        let transactions = &self.content.transactions;
+        let header = MiniBlockHeader {
+            number: self.number,
+            parent_hash,
+            time_us: self.time_us,
+            environment: self.environment,
+            block_parent_hash: self.block_parent_hash,
+            position: self.position,
+            close: self.close,
+            body_hash: B256::ZERO,
+        };
+        let body = MiniBlockBody {
+            transactions: transactions.iter().map(|pooled| pooled.transaction().clone()).collect(),
+            senders: transactions.iter().map(|pooled| pooled.sender()).collect(),
+            receipts: self.content.receipts,
+            diff: diff.finish(),
+        };
+        MiniBlock { header, body }.seal()
+    }
+}

@@ -1,0 +1,69 @@
+//! The finaliser: folds published mini-blocks into the trie and makes the header of each block, beside the loop.
+
+use std::{sync::Arc, time::Instant};
+
+use alloy_primitives::B256;
+use crossbeam_channel::{Receiver, Sender};
+use rapid_chain::{BlockAssembly, Driver};
+use rapid_evm::evm_environment;
+use rapid_pool::{HeadInfo, Pool};
+
+use crate::{Host, SequencerError, committer::Published};
+
+/// Published mini-blocks that may wait for the finaliser. When it is full the committer waits, and through it the loop:
+/// a second of mini-blocks at the default interval.
+pub(crate) const PUBLISHED_QUEUE_LEN: usize = 128;
+
+/// The hash of a sealed block, on its way back to the loop.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SealedHash {
+    pub(crate) number: u64,
+    pub(crate) hash: B256,
+}
+
+pub(crate) struct Finaliser<C> {
+    pub(crate) driver: Arc<Driver>,
+    pub(crate) pool: Pool,
+    pub(crate) host: C,
+    pub(crate) assembly: BlockAssembly,
+    pub(crate) published: Receiver<Published>,
+    pub(crate) hashes: Sender<SealedHash>,
+}
+
+impl<C: Host> Finaliser<C> {
+    /// Runs until the committer is gone, or until history fails.
+    pub(crate) fn run(mut self) -> Result<(), SequencerError> {
+        let block_seconds = metrics::histogram!("rapid_reth_sequencer_block_seconds");
+        while let Ok(Published { mini_block, version }) = self.published.recv() {
+            let closes = mini_block.closes_block();
+            self.assembly.push(mini_block);
+            if !closes {
+                continue;
+            }
+            let started = Instant::now();
+            let finished = self.assembly.finish(self.driver.chain().spec(), version);
+            block_seconds.record(started.elapsed());
+            let sealed = SealedHash { number: finished.block.number(), hash: finished.block.hash };
+            self.driver.seal(finished)?;
+            // The loop is gone when the node stops.
+            let _ = self.hashes.send(sealed);
+            self.pool.notify_consumer();
+            self.announce_head()?;
+        }
+        Ok(())
+    }
+
+    /// Tells the pool what the open block, or else the next one, asks of transactions.
+    fn announce_head(&self) -> Result<(), SequencerError> {
+        let chain = self.driver.chain();
+        let environment = chain.simulation_environment(&chain.view(), self.host.wall().as_secs())?;
+        self.pool.on_head(&HeadInfo {
+            number: environment.number,
+            timestamp: environment.timestamp,
+            base_fee: environment.base_fee_per_gas.unwrap_or_default(),
+            gas_limit: environment.gas_limit,
+            spec: evm_environment(chain.spec(), &environment).cfg_env.spec,
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,446 @@
+//! The hot loop: pop, execute, cut. It owns its data and talks through bounded queues.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use alloy_primitives::B256;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use rapid_chain::{Chain, Driver, OpenBlock as PublishedBlock};
+use rapid_chainspec::EthereumHardforks;
+use rapid_consensus::{NextBlockAttributes, next_block_environment};
+use rapid_evm::ExecutionError;
+use rapid_pool::{PooledTransaction, ReadyQueue};
+use rapid_primitives::{BlockClose, BlockEnvironment, BlockPosition, Header, MiniBlockNumber};
+
+use crate::{
+    BlockPolicy, EmptyBlocks, Host, SequencerConfig, SequencerError, TimestampPolicy,
+    control::Control,
+    cut::{Cut, CutReason, Gathered},
+    discard::discard_reason,
+    early_seal::EarlySealBucket,
+    finaliser::SealedHash,
+    metrics::LoopMetrics,
+    open_block::OpenBlock,
+    pace::Pace,
+};
+
+/// Transactions held for the parent's hash before the loop waits for it: more would only queue up memory.
+const HELD_MAX: usize = 1_024;
+/// How long the loop sleeps at most when nothing is due: it is woken when something comes.
+const IDLE_SLEEP: Duration = Duration::from_secs(1);
+/// How often a paused loop looks whether the disk has room again.
+const PAUSED_SLEEP: Duration = Duration::from_millis(100);
+
+/// The newest closed block, as far as the next one depends on it.
+pub(crate) struct Parent {
+    pub(crate) header: Header,
+    /// Known once the header is computed.
+    pub(crate) hash: Option<B256>,
+}
+
+/// What the loop starts from; unlike the loop it may change threads.
+pub(crate) struct LoopStart<C> {
+    pub(crate) config: SequencerConfig,
+    pub(crate) host: C,
+    pub(crate) chain: Chain,
+    pub(crate) driver: Arc<Driver>,
+    pub(crate) ready: ReadyQueue,
+    pub(crate) control: Arc<Control>,
+    pub(crate) cuts: Sender<Cut>,
+    pub(crate) hashes: Receiver<SealedHash>,
+    pub(crate) parent: Parent,
+    /// The block that was open when the node stopped.
+    pub(crate) open: Option<PublishedBlock>,
+    pub(crate) number: MiniBlockNumber,
+    pub(crate) time_us: u64,
+}
+
+/// The loop, on its thread.
+pub(crate) struct HotLoop<C> {
+    config: SequencerConfig,
+    host: C,
+    chain: Chain,
+    driver: Arc<Driver>,
+    ready: ReadyQueue,
+    control: Arc<Control>,
+    cuts: Sender<Cut>,
+    hashes: Receiver<SealedHash>,
+    metrics: LoopMetrics,
+    schedule: Schedule,
+    parent: Parent,
+    block: Option<OpenBlock>,
+    /// Number and time of the newest mini-block cut.
+    number: MiniBlockNumber,
+    time_us: u64,
+    last_cut: Instant,
+    /// What was executed since then, and the block's totals at that moment.
+    gathered: Gathered,
+    gathered_from: BlockPosition,
+}
+
+/// What is due when.
+struct Schedule {
+    mini_block: Pace,
+    block: Option<Pace>,
+    early: EarlySealBucket,
+}
+
+impl Schedule {
+    /// Mini-blocks from now on; EVM blocks aligned with the wall clock.
+    fn start(config: &SequencerConfig, now: Instant, wall: Duration) -> Self {
+        let block = match config.block_policy {
+            BlockPolicy::Interval { interval, .. } => {
+                let into = Duration::from_nanos(u64::try_from(wall.as_nanos() % interval.as_nanos()).unwrap_or(0));
+                Some(Pace::new(now + (interval - into), interval))
+            }
+            BlockPolicy::WhenIdle | BlockPolicy::AfterTransactions(_) => None,
+        };
+        Self {
+            mini_block: Pace::new(now + config.mini_block_interval, config.mini_block_interval),
+            block,
+            early: EarlySealBucket::new(config.early_seals_per_second, config.early_seal_burst, now),
+        }
+    }
+}
+
+impl<C: Host> HotLoop<C> {
+    /// Takes up where the chain stands.
+    ///
+    /// # Errors
+    /// [`SequencerError::Execution`] if the open block cannot be continued.
+    pub(crate) fn new(start: LoopStart<C>) -> Result<Self, SequencerError> {
+        let LoopStart { config, host, chain, driver, ready, control, cuts, hashes, parent, open, number, time_us } =
+            start;
+        let block = open.map(|open| OpenBlock::resume(&chain, &open)).transpose()?;
+        let now = host.now();
+        Ok(Self {
+            schedule: Schedule::start(&config, now, host.wall()),
+            metrics: LoopMetrics::new(),
+            gathered: Gathered::default(),
+            gathered_from: block.as_ref().map(OpenBlock::position).unwrap_or_default(),
+            last_cut: now,
+            config,
+            host,
+            chain,
+            driver,
+            ready,
+            control,
+            cuts,
+            hashes,
+            parent,
+            block,
+            number,
+            time_us,
+        })
+    }
+
+    /// Runs until it is told to stop or something fails. What was executed is cut; an open block stays open and is
+    /// continued after a restart.
+    pub(crate) fn run(mut self) -> Result<(), SequencerError> {
+        self.catch_up_parent_hash()?;
+        while !self.control.is_stopping() {
+            self.take_hashes()?;
+            let now = self.host.now();
+            self.close_due_block(now)?;
+            self.cut_due_mini_block(now)?;
+            if !self.driver.has_room() {
+                self.pause()?;
+                continue;
+            }
+            if let Some(opens_at) = self.opening_delay(now) {
+                self.wait(opens_at)?;
+                continue;
+            }
+            match self.ready.pop() {
+                Some(transaction) => self.take(transaction)?,
+                None => self.idle(now)?,
+            }
+        }
+        self.cut(CutReason::Stopping, None)
+    }
+
+    // ---- transactions
+
+    fn take(&mut self, transaction: Arc<PooledTransaction>) -> Result<(), SequencerError> {
+        self.open_block()?;
+        let block = self.block.as_mut().expect("opened above");
+        if !block.fits(transaction.encoded_len()) {
+            return self.take_in_next_block(transaction);
+        }
+        match block.execute(&transaction) {
+            Ok(executed) => {
+                self.metrics.transactions.increment(1);
+                self.gathered.changed(block.access_index(), executed.changes);
+                self.gathered.receipts.push(executed.receipt);
+                self.gathered.bytes += transaction.encoded_len();
+                self.gathered.transactions.push(transaction);
+                self.cut_if_full()
+            }
+            Err(ExecutionError::ParentHashPending(_)) => self.hold(transaction),
+            Err(ExecutionError::BlockGasExhausted { .. } | ExecutionError::BlobGasExhausted { .. })
+                if !block.is_empty() =>
+            {
+                self.take_in_next_block(transaction)
+            }
+            Err(ExecutionError::State(_) | ExecutionError::Fatal(_)) if !self.control.is_stopping() => {
+                Err(SequencerError::Execution {
+                    number: block.environment().number,
+                    reason: format!("transaction {} broke the executor", transaction.hash()),
+                })
+            }
+            Err(error) => {
+                self.metrics.discarded.increment(1);
+                self.ready.discard(transaction, discard_reason(&error));
+                Ok(())
+            }
+        }
+    }
+
+    fn cut_if_full(&mut self) -> Result<(), SequencerError> {
+        let executed = self.block.as_ref().map_or(0, |block| block.position().transaction_index);
+        match self.config.block_policy {
+            BlockPolicy::AfterTransactions(count) if executed >= count => self.close_block(),
+            _ if self.gathered.bytes >= self.config.mini_block_bytes_max => self.cut(CutReason::Size, None),
+            _ => Ok(()),
+        }
+    }
+
+    /// Closes the block, which is full for this transaction, and keeps the transaction for the next one.
+    fn take_in_next_block(&mut self, transaction: Arc<PooledTransaction>) -> Result<(), SequencerError> {
+        self.ready.requeue_front(transaction);
+        self.close_block()
+    }
+
+    /// Sets a transaction aside that reads the hash of the parent.
+    fn hold(&mut self, transaction: Arc<PooledTransaction>) -> Result<(), SequencerError> {
+        self.ready.hold(transaction);
+        self.metrics.held.set(self.ready.held_len() as f64);
+        if self.ready.held_len() >= HELD_MAX { self.await_parent_hash() } else { Ok(()) }
+    }
+
+    // ---- mini-blocks
+
+    fn cut_due_mini_block(&mut self, now: Instant) -> Result<(), SequencerError> {
+        let due = self.schedule.mini_block.due();
+        if now < due {
+            return Ok(());
+        }
+        let missed = self.schedule.mini_block.advance(now);
+        if self.gathered.is_empty() {
+            return Ok(());
+        }
+        self.metrics.deadlines_missed.increment(missed);
+        self.metrics.jitter.record(now.duration_since(due));
+        self.cut(CutReason::Deadline, None)
+    }
+
+    /// Hands what was gathered to the committer; waits while that is [`crate::committer::COMMIT_QUEUE_LEN`] behind.
+    fn cut(&mut self, reason: CutReason, close: Option<BlockClose>) -> Result<(), SequencerError> {
+        if self.gathered.is_empty() && close.is_none() {
+            return Ok(());
+        }
+        let block = self.block.as_mut().expect("only a block's execution gathers anything");
+        self.number = self.number.next();
+        self.time_us = self.time_us.max(wall_us(self.host.wall()).saturating_sub(1)) + 1;
+        let cut_at = self.host.now();
+        let cut = Cut {
+            number: self.number,
+            time_us: self.time_us,
+            environment: block.environment().clone(),
+            block_parent_hash: block.parent_hash(),
+            position: self.gathered_from,
+            close,
+            content: std::mem::take(&mut self.gathered),
+            version: self.chain.state().cut(),
+            cut_at,
+        };
+        block.mini_block_cut();
+        self.gathered_from = block.position();
+        self.metrics.cuts[reason as usize].increment(1);
+        self.metrics.interval.record(cut_at.duration_since(self.last_cut));
+        self.metrics.commit_queue.set(self.cuts.len() as f64);
+        self.last_cut = cut_at;
+        if self.cuts.send(cut).is_err() {
+            // The committer failed and has said why.
+            self.control.stop();
+        }
+        Ok(())
+    }
+
+    // ---- blocks
+
+    /// When the next block may open, if that is later than now.
+    fn opening_delay(&mut self, now: Instant) -> Option<Instant> {
+        if self.block.is_some() || self.config.timestamps == TimestampPolicy::RunAhead || self.ready.is_empty() {
+            return None;
+        }
+        let earliest = Duration::from_secs(self.parent.header.timestamp + 1);
+        let delay = earliest.checked_sub(self.host.wall()).filter(|delay| !delay.is_zero())?;
+        self.metrics.timestamp_waits.increment(1);
+        Some(now + delay)
+    }
+
+    fn open_block(&mut self) -> Result<(), SequencerError> {
+        if self.block.is_some() {
+            return Ok(());
+        }
+        let environment = self.next_environment()?;
+        let (block, changes) = OpenBlock::open(&self.chain, environment)?;
+        self.gathered_from = block.position();
+        self.gathered.changed(0, changes);
+        self.block = Some(block);
+        self.store_parent_hash()
+    }
+
+    fn next_environment(&self) -> Result<BlockEnvironment, SequencerError> {
+        let spec = self.chain.spec();
+        let parent = &self.parent.header;
+        let timestamp = self.host.wall().as_secs().max(parent.timestamp + 1);
+        let attributes = NextBlockAttributes {
+            timestamp,
+            beneficiary: self.config.beneficiary,
+            prev_randao: self.host.random(),
+            parent_beacon_block_root: spec.is_cancun_active_at_timestamp(timestamp).then_some(B256::ZERO),
+            gas_limit_target: self.config.gas_limit_target.unwrap_or(parent.gas_limit),
+            extra_data: self.config.extra_data.clone(),
+        };
+        next_block_environment(spec, parent, attributes)
+            .map_err(|error| SequencerError::Environment { parent: parent.number, error })
+    }
+
+    fn close_due_block(&mut self, now: Instant) -> Result<(), SequencerError> {
+        let Some(pace) = &mut self.schedule.block else { return Ok(()) };
+        if now < pace.due() {
+            return Ok(());
+        }
+        pace.advance(now);
+        match (&self.block, self.config.block_policy) {
+            (Some(_), _) => self.close_block(),
+            (None, BlockPolicy::Interval { empty: EmptyBlocks::Make, .. }) if self.may_open_now() => {
+                self.open_block()?;
+                self.close_block()
+            }
+            (None, _) => Ok(()),
+        }
+    }
+
+    /// A sequencer chain makes no block in the second of its parent.
+    fn may_open_now(&self) -> bool {
+        self.config.timestamps == TimestampPolicy::RunAhead
+            || self.host.wall().as_secs() > self.parent.header.timestamp
+    }
+
+    /// Ends the open block. This needs the hash of its parent, which was being computed since that one closed.
+    fn close_block(&mut self) -> Result<(), SequencerError> {
+        self.await_parent_hash()?;
+        let Some(block) = &mut self.block else { return Ok(()) };
+        let spec = self.chain.spec();
+        let withdrawals = spec.is_shanghai_active_at_timestamp(block.environment().timestamp).then(Vec::new);
+        let end = block.finish(withdrawals.as_deref())?;
+        self.gathered.changed(block.access_index() + 1, end.changes);
+        let header = block.header_so_far();
+        self.cut(CutReason::BlockClosed, Some(BlockClose { withdrawals, requests: end.requests }))?;
+        self.block = None;
+        self.parent = Parent { header, hash: None };
+        Ok(())
+    }
+
+    // ---- the hash of the parent
+
+    /// A block that was open when the node stopped may still lack the hash of its parent, which is known now.
+    fn catch_up_parent_hash(&mut self) -> Result<(), SequencerError> {
+        match &self.block {
+            Some(block) if block.parent_hash().is_none() => self.store_parent_hash(),
+            _ => Ok(()),
+        }
+    }
+
+    fn take_hashes(&mut self) -> Result<(), SequencerError> {
+        while let Ok(sealed) = self.hashes.try_recv() {
+            self.take_hash(sealed)?;
+        }
+        Ok(())
+    }
+
+    fn take_hash(&mut self, sealed: SealedHash) -> Result<(), SequencerError> {
+        if sealed.number != self.parent.header.number {
+            return Ok(());
+        }
+        self.parent.hash = Some(sealed.hash);
+        self.store_parent_hash()
+    }
+
+    /// Stores the parent's hash in the open block if both are there, and lets those go on who waited for it.
+    fn store_parent_hash(&mut self) -> Result<(), SequencerError> {
+        let (Some(block), Some(hash)) = (&mut self.block, self.parent.hash) else { return Ok(()) };
+        if block.parent_hash().is_some() {
+            return Ok(());
+        }
+        let changes = block.store_parent_hash(hash)?;
+        self.gathered.changed(0, changes);
+        self.ready.release_held();
+        self.metrics.held.set(0.0);
+        Ok(())
+    }
+
+    /// Waits for the finaliser. What was executed goes out first: it must not wait for a header.
+    fn await_parent_hash(&mut self) -> Result<(), SequencerError> {
+        self.take_hashes()?;
+        if self.parent.hash.is_none() {
+            self.cut(CutReason::Size, None)?;
+        }
+        while self.parent.hash.is_none() && !self.control.is_stopping() {
+            match self.hashes.recv_timeout(PAUSED_SLEEP) {
+                Ok(sealed) => self.take_hash(sealed)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => self.control.stop(),
+            }
+        }
+        Ok(())
+    }
+
+    // ---- waiting
+
+    /// Nothing to execute: seal at once if nothing is coming, else sleep until something is due.
+    fn idle(&mut self, now: Instant) -> Result<(), SequencerError> {
+        if self.ready.is_idle() {
+            if self.config.block_policy == BlockPolicy::WhenIdle {
+                if self.block.as_ref().is_some_and(|block| !block.is_empty()) {
+                    return self.close_block();
+                }
+            } else if !self.gathered.is_empty() && self.schedule.early.take(now) {
+                return self.cut(CutReason::Idle, None);
+            }
+        }
+        self.wait(now + IDLE_SLEEP)
+    }
+
+    fn wait(&mut self, until: Instant) -> Result<(), SequencerError> {
+        let mut deadline = until;
+        if !self.gathered.is_empty() {
+            deadline = deadline.min(self.schedule.mini_block.due());
+        }
+        if let Some(block) = &self.schedule.block {
+            deadline = deadline.min(block.due());
+        }
+        self.ready.wait_until(deadline);
+        Ok(())
+    }
+
+    /// The disk is nearly full: what was executed still goes out, nothing more is executed.
+    fn pause(&mut self) -> Result<(), SequencerError> {
+        self.metrics.paused.set(1.0);
+        self.cut(CutReason::Stopping, None)?;
+        while !self.driver.has_room() && !self.control.is_stopping() {
+            std::thread::sleep(PAUSED_SLEEP);
+        }
+        self.metrics.paused.set(0.0);
+        Ok(())
+    }
+}
+
+fn wall_us(wall: Duration) -> u64 {
+    u64::try_from(wall.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,40 @@
+//! The sequencer: takes transactions from the pool, executes them as they arrive, seals a mini-block every few
+//! milliseconds and a standard EVM block every interval.
+//!
+//! - **In:** executable transactions ([`rapid_pool::ReadyQueue`]), the time, and where the chain stands
+//!   ([`rapid_chain::Opened`]).
+//! - **Out:** published mini-blocks and sealed blocks, through the chain's [`Driver`](rapid_chain::Driver).
+//! - **Owns:** three OS threads and the bounded queues between them.
+//! - **Must hold:** the loop never awaits, logs above trace, takes a contended lock or touches disk; only a full commit
+//!   queue makes it wait. Commit, then publish, then answer. An EVM block is a plain Ethereum block. The next block
+//!   does not wait for the hash of the last one, except to close, or to execute a transaction that reads it.
+//!
+//! ```text
+//!  pool lanes --> sequencer-loop --cut, 8 deep--> sequencer-commit --8 deep--> sequencer-final
+//!                 execute, cut         ^          encode, log, publish         trie, roots, header
+//!                                      |                                             |
+//!                                      +------------ hash of the sealed block -------+
+//! ```
+
+mod clock;
+mod committer;
+mod config;
+mod control;
+mod cut;
+mod discard;
+mod early_seal;
+mod error;
+mod finaliser;
+mod hot_loop;
+mod live_state;
+mod metrics;
+mod open_block;
+mod pace;
+mod sequencer;
+
+pub use clock::{Host, SystemHost};
+pub use config::{
+    BlockPolicy, EmptyBlocks, MAX_MINI_BLOCK_INTERVAL, MIN_MINI_BLOCK_INTERVAL, SequencerConfig, TimestampPolicy,
+};
+pub use error::SequencerError;
+pub use sequencer::Sequencer;

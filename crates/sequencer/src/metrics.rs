@@ -1,0 +1,71 @@
+//! Metrics of the loop and its pipeline. Handles are made once: the loop only records.
+//!
+//! | name | meaning |
+//! |---|---|
+//! | `rapid_reth_sequencer_mini_block_interval_seconds` | between the cuts of successive mini-blocks |
+//! | `rapid_reth_sequencer_jitter_seconds` | cut minus due time, for cuts by deadline |
+//! | `rapid_reth_sequencer_seal_seconds` | encoding and hashing of a mini-block |
+//! | `rapid_reth_sequencer_commit_seconds` | from the cut to publication: queue, encoding, log, durability |
+//! | `rapid_reth_sequencer_block_seconds` | computing roots and header after the last mini-block of a block |
+//! | `rapid_reth_sequencer_mini_block_latency_seconds` | arrival of a transaction to its publication, first of each mini-block |
+//! | `rapid_reth_sequencer_cuts_total{reason}` | mini-blocks by what cut them |
+//! | `rapid_reth_sequencer_deadlines_missed_total` | deadlines skipped because a transaction or the commit queue took too long |
+//! | `rapid_reth_sequencer_commit_queue_mini_blocks` | cut and not yet committed |
+//! | `rapid_reth_sequencer_transactions_total` | executed |
+//! | `rapid_reth_sequencer_discarded_total` | popped, but not executable |
+//! | `rapid_reth_sequencer_timestamp_waits_total` | block openings that waited for the next second |
+//! | `rapid_reth_sequencer_held_transactions` | waiting for the hash of the parent |
+//! | `rapid_reth_sequencer_production_paused` | 1 while the disk is nearly full |
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+
+use crate::cut::CutReason;
+
+#[derive(Clone, Debug)]
+pub(crate) struct LoopMetrics {
+    pub(crate) interval: Histogram,
+    pub(crate) jitter: Histogram,
+    pub(crate) cuts: [Counter; CutReason::ALL.len()],
+    pub(crate) deadlines_missed: Counter,
+    pub(crate) commit_queue: Gauge,
+    pub(crate) transactions: Counter,
+    pub(crate) discarded: Counter,
+    pub(crate) timestamp_waits: Counter,
+    pub(crate) held: Gauge,
+    pub(crate) paused: Gauge,
+}
+
+impl LoopMetrics {
+    pub(crate) fn new() -> Self {
+        Self {
+            interval: histogram!("rapid_reth_sequencer_mini_block_interval_seconds"),
+            jitter: histogram!("rapid_reth_sequencer_jitter_seconds"),
+            cuts: CutReason::ALL
+                .map(|reason| counter!("rapid_reth_sequencer_cuts_total", "reason" => reason.name())),
+            deadlines_missed: counter!("rapid_reth_sequencer_deadlines_missed_total"),
+            commit_queue: gauge!("rapid_reth_sequencer_commit_queue_mini_blocks"),
+            transactions: counter!("rapid_reth_sequencer_transactions_total"),
+            discarded: counter!("rapid_reth_sequencer_discarded_total"),
+            timestamp_waits: counter!("rapid_reth_sequencer_timestamp_waits_total"),
+            held: gauge!("rapid_reth_sequencer_held_transactions"),
+            paused: gauge!("rapid_reth_sequencer_production_paused"),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct CommitMetrics {
+    pub(crate) seal: Histogram,
+    pub(crate) commit: Histogram,
+    pub(crate) latency: Histogram,
+}
+
+impl CommitMetrics {
+    pub(crate) fn new() -> Self {
+        Self {
+            seal: histogram!("rapid_reth_sequencer_seal_seconds"),
+            commit: histogram!("rapid_reth_sequencer_commit_seconds"),
+            latency: histogram!("rapid_reth_sequencer_mini_block_latency_seconds"),
+        }
+    }
+}

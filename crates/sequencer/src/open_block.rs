@@ -1,0 +1,139 @@
+//! The EVM block in execution.
+
+use std::sync::Arc;
+
+use alloy_eips::eip4895::Withdrawal;
+use alloy_primitives::B256;
+use rapid_chain::{Chain, OpenBlock as PublishedBlock};
+use rapid_evm::{BlockEnd, BlockExecutor, Executed, ExecutionError, StateDb};
+use rapid_pool::PooledTransaction;
+use rapid_primitives::{AccountChange, BlockEnvironment, BlockPosition, Header, Receipt, ReadState};
+
+use crate::{SequencerError, live_state::LiveState};
+
+/// Bytes of a block besides its transactions: header, list prefixes, and room for the withdrawals of a block.
+const BLOCK_OVERHEAD_BYTES: u64 = 8 << 10;
+
+pub(crate) type LiveError = <LiveState as ReadState>::Error;
+
+/// The EVM block in execution, with its running totals.
+pub(crate) struct OpenBlock {
+    executor: BlockExecutor<LiveState, Chain>,
+    parent_hash: Option<B256>,
+    /// Totals after everything executed.
+    position: BlockPosition,
+}
+
+impl OpenBlock {
+    /// Opens a block: everything of its start that does not need the hash of the parent.
+    pub(crate) fn open(
+        chain: &Chain,
+        environment: BlockEnvironment,
+    ) -> Result<(Self, Vec<AccountChange>), SequencerError> {
+        let mut block = Self::new(chain, environment);
+        let changes = block.executor.begin().map_err(|error| block.failed(&error))?;
+        Ok((block, changes))
+    }
+
+    /// Takes up a block that was open when the node stopped.
+    pub(crate) fn resume(chain: &Chain, published: &PublishedBlock) -> Result<Self, SequencerError> {
+        let mut block = Self::new(chain, published.environment.clone());
+        let receipts: Vec<Receipt> =
+            published.mini_blocks.iter().flat_map(|mini_block| mini_block.body().receipts.iter().cloned()).collect();
+        block
+            .executor
+            .resume(&receipts, published.position.blob_gas_used)
+            .map_err(|error| block.failed(&error))?;
+        block.position = published.position;
+        if let Some(hash) = published.parent_hash {
+            block.parent_hash = Some(hash);
+            block.executor.parent_hash_is_stored();
+        }
+        Ok(block)
+    }
+
+    fn new(chain: &Chain, environment: BlockEnvironment) -> Self {
+        let mut database = StateDb::new(LiveState::new(chain.state().clone()), chain.clone());
+        database.parent_hash_pending(environment.number - 1);
+        let executor = BlockExecutor::new(Arc::clone(chain.spec()), environment, database);
+        Self { executor, parent_hash: None, position: BlockPosition::default() }
+    }
+
+    pub(crate) const fn environment(&self) -> &BlockEnvironment {
+        self.executor.environment()
+    }
+
+    pub(crate) const fn position(&self) -> BlockPosition {
+        self.position
+    }
+
+    pub(crate) const fn parent_hash(&self) -> Option<B256> {
+        self.parent_hash
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.position.transaction_index == 0
+    }
+
+    /// A mini-block was cut: the next one has the next index.
+    pub(crate) const fn mini_block_cut(&mut self) {
+        self.position.mini_block_index += 1;
+    }
+
+    /// Stores the parent's hash, once.
+    pub(crate) fn store_parent_hash(&mut self, hash: B256) -> Result<Vec<AccountChange>, SequencerError> {
+        self.parent_hash = Some(hash);
+        let changes = self.executor.store_parent_hash(hash);
+        changes.map_err(|error| self.failed(&error))
+    }
+
+    /// Whether a transaction of so many bytes fits the block's size (EIP-7934).
+    pub(crate) fn fits(&self, bytes: usize) -> bool {
+        let total = self.position.transaction_bytes + bytes as u64 + BLOCK_OVERHEAD_BYTES;
+        total <= rapid_consensus::MAX_BLOCK_RLP_BYTES as u64
+    }
+
+    pub(crate) fn execute(&mut self, pooled: &PooledTransaction) -> Result<Executed, ExecutionError<LiveError>> {
+        let executed = self.executor.execute(pooled.transaction(), pooled.sender())?;
+        self.position.transaction_index += 1;
+        self.position.log_index += executed.receipt.logs.len() as u64;
+        self.position.gas_used = self.executor.gas_used();
+        self.position.blob_gas_used = self.executor.blob_gas_used();
+        self.position.transaction_bytes += pooled.encoded_len() as u64;
+        Ok(executed)
+    }
+
+    /// Block access index of the newest transaction, or of what follows the last one (EIP-7928).
+    pub(crate) fn access_index(&self) -> u32 {
+        u32::try_from(self.position.transaction_index)
+            .expect("EIP-7934 and the intrinsic gas bound a block's transactions far below 2^32")
+    }
+
+    /// What follows the last transaction.
+    pub(crate) fn finish(&mut self, withdrawals: Option<&[Withdrawal]>) -> Result<BlockEnd, SequencerError> {
+        self.executor.finish(withdrawals, &[]).map_err(|error| SequencerError::Close {
+            number: self.environment().number,
+            reason: error.to_string(),
+        })
+    }
+
+    /// The header as far as the next block's environment depends on it.
+    pub(crate) fn header_so_far(&self) -> Header {
+        let environment = self.environment();
+        Header {
+            number: environment.number,
+            timestamp: environment.timestamp,
+            gas_limit: environment.gas_limit,
+            gas_used: self.position.gas_used,
+            base_fee_per_gas: environment.base_fee_per_gas,
+            difficulty: environment.difficulty,
+            excess_blob_gas: environment.excess_blob_gas,
+            blob_gas_used: environment.excess_blob_gas.map(|_| self.position.blob_gas_used),
+            ..Header::default()
+        }
+    }
+
+    fn failed(&self, error: &ExecutionError<LiveError>) -> SequencerError {
+        SequencerError::Execution { number: self.environment().number, reason: error.to_string() }
+    }
+}

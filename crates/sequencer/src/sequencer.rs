@@ -1,0 +1,129 @@
+//! Starting and stopping the three threads.
+
+use std::{
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
+
+use crossbeam_channel::bounded;
+use rapid_chain::{Driver, Opened, Tip};
+use rapid_pool::Pool;
+
+use crate::{
+    Host, SequencerConfig, SequencerError,
+    committer::{COMMIT_QUEUE_LEN, Committer},
+    control::{Control, run_guarded},
+    finaliser::{Finaliser, PUBLISHED_QUEUE_LEN},
+    hot_loop::{HotLoop, LoopStart, Parent},
+    metrics::CommitMetrics,
+};
+
+/// Hashes on their way to the loop: it takes one per block and a block needs the one before it.
+const HASH_QUEUE_LEN: usize = 8;
+
+/// A running sequencer. Stop it with [`Self::stop`].
+#[derive(Debug)]
+pub struct Sequencer {
+    control: Arc<Control>,
+    driver: Arc<Driver>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Sequencer {
+    /// Starts producing where the chain stands: continues an open block, else opens the next one with the first
+    /// transaction.
+    ///
+    /// # Errors
+    /// [`SequencerError`] if the configuration is out of bounds, the pool's consumer is taken, the open block cannot be
+    /// continued, or a thread cannot be started.
+    pub fn start<C: Host + Clone>(
+        config: SequencerConfig,
+        host: C,
+        opened: Opened,
+        pool: Pool,
+    ) -> Result<Self, SequencerError> {
+        config.check()?;
+        let Opened { chain, driver, tip } = opened;
+        let driver = Arc::new(driver);
+        let control = Control::new(pool.clone());
+        let (cuts, from_loop) = bounded(COMMIT_QUEUE_LEN);
+        let (published, from_committer) = bounded(PUBLISHED_QUEUE_LEN);
+        let (hashes, from_finaliser) = bounded(HASH_QUEUE_LEN);
+        let head = Arc::clone(&chain.view().head);
+        let start = LoopStart {
+            config,
+            host: host.clone(),
+            ready: pool.ready_queue().ok_or(SequencerError::PoolTaken)?,
+            driver: Arc::clone(&driver),
+            control: Arc::clone(&control),
+            cuts,
+            hashes: from_finaliser,
+            parent: Parent { header: head.header.clone(), hash: Some(head.hash) },
+            open: tip.assembly.block().cloned(),
+            number: tip.mini_block,
+            time_us: tip.time_us,
+            chain,
+        };
+        let Tip { mini_block_hash, assembly, .. } = tip;
+        let committer = Committer {
+            driver: Arc::clone(&driver),
+            pool: pool.clone(),
+            cuts: from_loop,
+            published,
+            tip: mini_block_hash,
+            metrics: CommitMetrics::new(),
+        };
+        let finaliser =
+            Finaliser { driver: Arc::clone(&driver), pool, host, assembly, published: from_committer, hashes };
+        let mut sequencer = Self { control, driver, threads: Vec::new() };
+        sequencer.spawn("sequencer-final", move || finaliser.run())?;
+        sequencer.spawn("sequencer-commit", move || committer.run())?;
+        sequencer.spawn("sequencer-loop", move || HotLoop::new(start)?.run())?;
+        Ok(sequencer)
+    }
+
+    /// Resolves when the sequencer fails; the process must then stop. Never resolves after a clean stop.
+    pub async fn failed(&self) -> SequencerError {
+        let mut failure = self.control.watch_failure();
+        loop {
+            if let Some(error) = failure.borrow_and_update().clone() {
+                return error;
+            }
+            if failure.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Stops production, publishes what was executed, and makes everything durable. An open block stays open.
+    ///
+    /// # Errors
+    /// The failure that stopped the sequencer, if one did, or what could not be made durable.
+    pub fn stop(self) -> Result<(), SequencerError> {
+        let Self { control, driver, threads } = self;
+        control.stop();
+        for thread in threads {
+            // A panic was noted as the failure.
+            let _ = thread.join();
+        }
+        let shut_down = match Arc::try_unwrap(driver) {
+            Ok(driver) => driver.shutdown().map_err(SequencerError::from),
+            Err(_) => Ok(()),
+        };
+        control.failure().map_or(shut_down, Err)
+    }
+
+    fn spawn(
+        &mut self,
+        name: &'static str,
+        body: impl FnOnce() -> Result<(), SequencerError> + Send + 'static,
+    ) -> Result<(), SequencerError> {
+        let control = Arc::clone(&self.control);
+        let thread = thread::Builder::new()
+            .name(name.into())
+            .spawn(move || run_guarded(name, &control, body))
+            .map_err(|error| SequencerError::Thread(Arc::new(error)))?;
+        self.threads.push(thread);
+        Ok(())
+    }
+}
