@@ -16,14 +16,33 @@ const SCHEMA: u32 = 1;
 const SCHEMA_KEY: &[u8] = b"schema";
 const CHAIN_KEY: &[u8] = b"chain";
 
+const DATA_FILE: &str = "mdbx.dat";
+
+/// The three meta pages every database begins with.
+const META_PAGES_BYTES: u64 = 3 * 4096;
+
 pub(crate) fn open(path: &Path, config: &HistoryConfig) -> Result<(Environment, Tables), OpenError> {
     std::fs::create_dir_all(path).map_err(|source| OpenError::CreateDir {
         path: path.to_owned(),
         source,
     })?;
+    refuse_stub(path)?;
     let environment = environment(path, config).map_err(|error| database_error(path, error))?;
     let tables = tables(path, &environment, config.chain)?;
     Ok((environment, tables))
+}
+
+/// MDBX takes a file shorter than its meta pages for an empty one and writes over it. It is left alone here unless it
+/// holds nothing but zeros, as after a power loss while the database was made.
+fn refuse_stub(path: &Path) -> Result<(), OpenError> {
+    let file = path.join(DATA_FILE);
+    let is_short = std::fs::metadata(&file).is_ok_and(|metadata| metadata.len() < META_PAGES_BYTES);
+    if is_short && std::fs::read(&file).is_ok_and(|bytes| bytes.iter().any(|byte| *byte != 0)) {
+        return Err(OpenError::NotHistory {
+            path: path.to_owned(),
+        });
+    }
+    Ok(())
 }
 
 fn environment(path: &Path, config: &HistoryConfig) -> Result<Environment, MdbxError> {
