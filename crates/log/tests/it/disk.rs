@@ -112,7 +112,7 @@ impl Disk {
                     content.durable.resize(content.seen.len(), 0);
                     for sector in 0..content.dirty.len() {
                         // Some disks write nearly all of it before the power is gone, some nearly nothing.
-                        if content.dirty[sector] && random() % 4 != 0 {
+                        if content.dirty[sector] && !random().is_multiple_of(4) {
                             content.dirty[sector] = false;
                             let from = sector * SECTOR;
                             let to = (from + SECTOR).min(content.seen.len());
@@ -123,7 +123,7 @@ impl Disk {
                     content.seen = content.durable.clone();
                     content.dirty.fill(false);
                 }
-                if random() % 2 == 0 {
+                if random().is_multiple_of(2) {
                     state.files.clone()
                 } else {
                     state.durable_files.clone()
