@@ -22,13 +22,20 @@ pub(crate) struct Entry {
     pub(crate) transaction: Arc<PooledTransaction>,
     /// Where it is counted.
     pub(crate) place: Place,
-    /// Its place in the ready queues: while it is pending, and while the consumer has it.
+    /// Where it was filed: while it is pending, and while the consumer has it. The first place of this nonce, which
+    /// leads to the present one if there were replacements, and must live as long for the sake of the places that
+    /// were filed behind it.
     pub(crate) slot: Option<Arc<Slot>>,
 }
 
 impl Entry {
+    /// Its place in the ready queues now.
+    fn current_slot(&self) -> Option<Arc<Slot>> {
+        self.slot.as_ref().map(Slot::newest)
+    }
+
     pub(crate) fn is_dispatched(&self) -> bool {
-        self.slot.as_ref().is_some_and(|slot| slot.is_dispatched())
+        self.current_slot().is_some_and(|slot| slot.is_dispatched())
     }
 }
 
@@ -174,14 +181,13 @@ impl SenderQueue {
         let Some(entry) = self.entries.get_mut(&transaction.nonce()) else {
             return false;
         };
-        let Some(slot) = entry.slot.as_ref().filter(|slot| slot.lane() == lane) else {
+        let Some(slot) = entry.current_slot().filter(|slot| slot.lane() == lane) else {
             return false;
         };
         let Some(successor) = slot.supersede(Arc::clone(transaction)) else {
             return false;
         };
         *transaction.slot.lock() = Arc::downgrade(&successor);
-        entry.slot = Some(successor);
         true
     }
 
@@ -200,7 +206,7 @@ impl SenderQueue {
             if nonce < self.frontier {
                 self.pending_cost = self.pending_cost.saturating_sub(entry.transaction.cost());
             }
-            if let Some(slot) = &entry.slot {
+            if let Some(slot) = entry.current_slot() {
                 slot.finish();
             }
             let mined = included.is_some_and(|hash| hash == entry.transaction.hash());
@@ -251,7 +257,7 @@ impl SenderQueue {
             let Some(entry) = self.entries.get_mut(&(self.frontier - 1)) else {
                 break;
             };
-            if entry.slot.as_ref().is_some_and(|slot| !slot.withdraw()) {
+            if entry.current_slot().is_some_and(|slot| !slot.withdraw()) {
                 break;
             }
             entry.slot = None;
@@ -266,7 +272,7 @@ impl SenderQueue {
             let Some(entry) = self.entries.get_mut(&(self.frontier - 1)) else {
                 break;
             };
-            if entry.slot.as_ref().is_some_and(|slot| slot.withdraw()) {
+            if entry.current_slot().is_some_and(|slot| slot.withdraw()) {
                 entry.slot = None;
             }
             self.demote_last(shared);
@@ -321,7 +327,11 @@ impl SenderQueue {
     /// Hands a transaction to the ready queue of its lane.
     fn file(&mut self, transaction: &Arc<PooledTransaction>, shared: &Shared) {
         let lane = self.lane_to_file(transaction);
-        let slot = Slot::new(Arc::clone(transaction), lane, self.predecessor(transaction));
+        let slot = Slot::new(
+            Arc::clone(transaction),
+            lane,
+            self.predecessor(transaction).as_ref(),
+        );
         *transaction.slot.lock() = Arc::downgrade(&slot);
         if let Some(entry) = self.entries.get_mut(&transaction.nonce()) {
             entry.slot = Some(Arc::clone(&slot));
@@ -331,11 +341,10 @@ impl SenderQueue {
     }
 
     /// The slot of the nonce before, if it is not published yet.
-    fn predecessor(&self, transaction: &PooledTransaction) -> Option<&Arc<Slot>> {
+    fn predecessor(&self, transaction: &PooledTransaction) -> Option<Arc<Slot>> {
         self.entries
             .get(&transaction.nonce().checked_sub(1)?)?
-            .slot
-            .as_ref()
+            .current_slot()
     }
 
     /// Its own lane, or that of the nonce before while that one waits in a lower one.
@@ -350,7 +359,7 @@ impl SenderQueue {
     pub(crate) fn remove(&mut self, nonce: u64, reason: DropReason, shared: &Shared) {
         self.unwind_to(nonce, shared);
         if let Some(entry) = self.entries.remove(&nonce) {
-            if let Some(slot) = &entry.slot {
+            if let Some(slot) = entry.current_slot() {
                 slot.withdraw();
             }
             shared

@@ -1,0 +1,266 @@
+//! Lanes: who gets in which, who goes first, and that nobody starves.
+
+use alloy_primitives::{Address, TxKind};
+use rapid_pool::{LANES, Lane, LaneConfig, Origin, PoolConfig, SubPoolLimit};
+
+use crate::support::{Bench, GWEI, Spec, address, config};
+
+const CRITICAL_TARGET: Address = Address::repeat_byte(0xc1);
+const BULK_TARGET: Address = Address::repeat_byte(0xb1);
+
+fn lanes() -> LaneConfig {
+    let mut lanes = LaneConfig {
+        paid_tip_min: Some(5 * GWEI),
+        ..LaneConfig::default()
+    };
+    lanes.senders.insert(address(0), Lane::System);
+    lanes.targets.insert(CRITICAL_TARGET, Lane::Critical);
+    lanes.targets.insert(BULK_TARGET, Lane::Bulk);
+    lanes
+}
+
+fn with_lanes() -> PoolConfig {
+    PoolConfig {
+        lanes: lanes(),
+        account_slots_max: 1_000,
+        ..config()
+    }
+}
+
+fn in_lane(lane: Lane, nonce: u64) -> Spec {
+    let spec = Spec::nonce(nonce);
+    match lane {
+        Lane::Critical => Spec {
+            to: TxKind::Call(CRITICAL_TARGET),
+            ..spec
+        },
+        Lane::Bulk => Spec {
+            to: TxKind::Call(BULK_TARGET),
+            ..spec
+        },
+        Lane::Paid => Spec {
+            tip: 5 * GWEI,
+            ..spec
+        },
+        Lane::System | Lane::Normal => spec,
+    }
+}
+
+#[test]
+fn sender_then_target_then_tip_decide() {
+    let classify = |spec: &Spec, sender| lanes().classify(&spec.by(sender));
+    let paid = |spec: Spec| Spec {
+        tip: 6 * GWEI,
+        ..spec
+    };
+    assert_eq!(classify(&in_lane(Lane::Bulk, 0), 0), Lane::System);
+    assert_eq!(classify(&in_lane(Lane::Critical, 0), 1), Lane::Critical);
+    assert_eq!(classify(&paid(in_lane(Lane::Bulk, 0)), 1), Lane::Bulk);
+    assert_eq!(classify(&paid(Spec::default()), 1), Lane::Paid);
+    assert_eq!(classify(&Spec::default(), 1), Lane::Normal);
+    assert_eq!(
+        classify(
+            &Spec {
+                to: TxKind::Create,
+                ..Spec::default()
+            },
+            1
+        ),
+        Lane::Normal
+    );
+    assert_eq!(
+        LaneConfig::default().classify(&paid(Spec::default()).by(1)),
+        Lane::Normal
+    );
+}
+
+#[test]
+fn higher_lanes_go_first_and_equal_ones_in_arrival_order() {
+    let mut bench = Bench::new(with_lanes());
+    let submissions = [
+        (4, Lane::Bulk),
+        (3, Lane::Normal),
+        (5, Lane::Normal),
+        (2, Lane::Paid),
+        (1, Lane::Critical),
+        (0, Lane::System),
+    ];
+    for (sender, lane) in submissions {
+        bench.submit(in_lane(lane, 0).by(sender)).unwrap();
+    }
+    let order: Vec<Address> = bench
+        .drain()
+        .iter()
+        .map(|transaction| transaction.sender())
+        .collect();
+    assert_eq!(order, [0, 1, 2, 3, 5, 4].map(address));
+}
+
+#[test]
+fn a_later_nonce_never_overtakes_whatever_its_lane() {
+    let mut bench = Bench::new(with_lanes());
+    bench.submit(in_lane(Lane::Bulk, 0).by(1)).unwrap();
+    bench.submit(in_lane(Lane::Critical, 1).by(1)).unwrap();
+    bench.submit(in_lane(Lane::Normal, 0).by(2)).unwrap();
+    let order: Vec<_> = bench.drain().iter().map(|t| (t.sender(), t.nonce())).collect();
+    assert_eq!(order, [(address(2), 0), (address(1), 0), (address(1), 1)]);
+    // Once the earlier one is dispatched, the later one has its own lane.
+    bench.submit(in_lane(Lane::Bulk, 2).by(1)).unwrap();
+    bench.submit(in_lane(Lane::Normal, 1).by(2)).unwrap();
+    assert_eq!(bench.ready.pop().unwrap().sender(), address(2));
+    assert_eq!(bench.ready.pop().unwrap().nonce(), 2);
+    bench.submit(in_lane(Lane::Normal, 2).by(2)).unwrap();
+    bench.submit(in_lane(Lane::Critical, 3).by(1)).unwrap();
+    assert_eq!(bench.ready.pop().unwrap().nonce(), 3);
+}
+
+#[test]
+fn a_share_that_meets_a_later_nonce_hands_out_the_earlier_one() {
+    // Bulk is served after each pop that passes it over.
+    let mut config = with_lanes();
+    config.lanes.passed_over_max = [1; LANES];
+    let mut bench = Bench::new(config);
+    for sender in [2, 3, 4] {
+        bench.submit(in_lane(Lane::Critical, 0).by(sender)).unwrap();
+    }
+    bench.submit(in_lane(Lane::Critical, 0).by(1)).unwrap();
+    bench.submit(in_lane(Lane::Bulk, 1).by(1)).unwrap();
+    let order: Vec<_> = bench.drain().iter().map(|t| (t.sender(), t.nonce())).collect();
+    let of = |sender, nonce| (address(sender), nonce);
+    assert_eq!(order, [of(2, 0), of(1, 0), of(3, 0), of(1, 1), of(4, 0)]);
+}
+
+#[test]
+fn replacement_moves_to_the_new_lane() {
+    let mut bench = Bench::new(with_lanes());
+    bench.submit(Spec::nonce(0).by(2)).unwrap();
+    bench.submit(Spec::nonce(0).by(1)).unwrap();
+    bench.submit(Spec::nonce(1).by(1)).unwrap();
+    bench
+        .submit(
+            Spec {
+                tip: 6 * GWEI,
+                fee_cap: 200 * GWEI,
+                ..Spec::nonce(0)
+            }
+            .by(1),
+        )
+        .unwrap();
+    let order: Vec<_> = bench.drain().iter().map(|t| (t.sender(), t.nonce())).collect();
+    assert_eq!(order, [(address(1), 0), (address(2), 0), (address(1), 1)]);
+    assert_eq!(bench.pool.status().pending, 3);
+}
+
+/// With every lane above saturated, a lane waits at most its bound plus the number of lanes.
+#[test]
+fn no_lane_starves() {
+    for passed_over_max in [LaneConfig::default().passed_over_max, [1; LANES], [0, 9, 2, 2, 2]] {
+        let mut config = with_lanes();
+        config.lanes.passed_over_max = passed_over_max;
+        let mut bench = Bench::new(config);
+        let senders = [
+            (Lane::System, 0),
+            (Lane::Critical, 1),
+            (Lane::Paid, 2),
+            (Lane::Normal, 3),
+            (Lane::Bulk, 4),
+        ];
+        let mut nonces = [0u64; LANES];
+        let mut waited = [0u32; LANES];
+        let mut served = [0u32; LANES];
+        for _ in 0..600 {
+            // Every lane always has something.
+            for (lane, sender) in senders {
+                if nonces[lane.index()] < u64::from(served[lane.index()]) + 2 {
+                    bench
+                        .submit_local(in_lane(lane, nonces[lane.index()]).by(sender))
+                        .unwrap();
+                    nonces[lane.index()] += 1;
+                }
+            }
+            let popped = bench
+                .ready
+                .pop()
+                .expect("all lanes have something")
+                .lane()
+                .index();
+            served[popped] += 1;
+            for lane in 0..LANES {
+                waited[lane] = if lane == popped { 0 } else { waited[lane] + 1 };
+                let bound = passed_over_max[lane].max(1) + LANES as u32;
+                assert!(
+                    lane == 0 || waited[lane] <= bound,
+                    "lane {lane} waited {waited:?}"
+                );
+            }
+        }
+        assert!(served.iter().all(|count| *count > 0), "{served:?}");
+        // The shares hold: nobody above has more than its bound allows the lower ones.
+        for lane in 1..LANES {
+            assert!(
+                served[lane] >= 600 / (passed_over_max[lane].max(1) + LANES as u32 + 1),
+                "{served:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_same_input_gives_the_same_order() {
+    let run = || {
+        let mut bench = Bench::new(with_lanes());
+        for nonce in 0..40 {
+            for (sender, lane) in [
+                (4, Lane::Bulk),
+                (3, Lane::Normal),
+                (2, Lane::Paid),
+                (1, Lane::Critical),
+            ] {
+                bench.submit(in_lane(lane, nonce).by(sender)).unwrap();
+            }
+        }
+        bench
+            .drain()
+            .iter()
+            .map(|transaction| transaction.hash())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn a_full_lane_takes_no_room_from_another() {
+    let mut config = with_lanes();
+    config.pending = SubPoolLimit {
+        count_max: 2,
+        ..SubPoolLimit::default()
+    };
+    let bench = Bench::new(config);
+    for sender in [5, 6] {
+        bench.submit(in_lane(Lane::Bulk, 0).by(sender)).unwrap();
+    }
+    assert_eq!(
+        bench
+            .submit(in_lane(Lane::Bulk, 0).by(7))
+            .expect_err("full")
+            .to_string(),
+        "txpool is full"
+    );
+    bench.submit(in_lane(Lane::Critical, 0).by(7)).unwrap();
+    // A replacement needs no room.
+    let replacement = Spec {
+        fee_cap: 200 * GWEI,
+        tip: 2 * GWEI,
+        ..in_lane(Lane::Bulk, 0)
+    };
+    bench
+        .pool
+        .submit(
+            Origin::External,
+            replacement.by(5),
+            &bench.accounts,
+            &crate::support::head(),
+        )
+        .unwrap();
+    assert_eq!(bench.pool.status().pending, 3);
+}

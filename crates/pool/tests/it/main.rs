@@ -1,0 +1,11 @@
+//! Integration tests of the pool.
+
+mod admission;
+mod consumer;
+mod decoding;
+mod lanes;
+mod limits;
+mod nonce_order;
+mod sender_queue;
+mod stress;
+mod support;
