@@ -250,7 +250,7 @@ impl Pool {
         let queue = match shard.senders.get(&sender) {
             Some(queue) => queue,
             None => {
-                fresh = SenderQueue::new(read);
+                fresh = SenderQueue::new(&shard.idle_account(&sender).unwrap_or(*read));
                 &fresh
             }
         };
@@ -412,7 +412,7 @@ impl Pool {
                     return None;
                 }
                 queue.retract_to(nonce, shared);
-                if queue.frontier > nonce || queue.entries.get(&nonce)?.is_dispatched() {
+                if queue.frontier > nonce || !queue.entries.get_mut(&nonce)?.withdraw() {
                     queue.extend(shared);
                     return None;
                 }

@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
-    time::Instant,
 };
 
 use alloy_primitives::{TxHash, U256};
@@ -34,7 +33,16 @@ impl Entry {
         self.slot.as_ref().map(Slot::newest)
     }
 
-    pub(crate) fn is_dispatched(&self) -> bool {
+    /// Takes it out of the consumer's reach. `false` if the consumer has it.
+    pub(crate) fn withdraw(&mut self) -> bool {
+        let withdrawn = self.current_slot().is_none_or(|slot| slot.withdraw());
+        if withdrawn {
+            self.slot = None;
+        }
+        withdrawn
+    }
+
+    fn is_dispatched(&self) -> bool {
         self.current_slot().is_some_and(|slot| slot.is_dispatched())
     }
 }
@@ -56,8 +64,6 @@ pub(crate) struct SenderQueue {
     pub(crate) waits_for: Option<Lane>,
     /// Whether the shard has it in its list of senders that wait for room in a lane.
     pub(crate) listed: bool,
-    /// Since when there are no transactions.
-    pub(crate) idle_since: Option<Instant>,
 }
 
 impl SenderQueue {
@@ -71,7 +77,6 @@ impl SenderQueue {
             pending_cost: U256::ZERO,
             waits_for: None,
             listed: false,
-            idle_since: None,
         }
     }
 
@@ -124,7 +129,6 @@ impl SenderQueue {
 
     /// Adds a transaction with a nonce that is not there yet, counted at `place` already.
     pub(crate) fn add(&mut self, transaction: Arc<PooledTransaction>, place: Place, shared: &Shared) {
-        self.idle_since = None;
         shared.index(&transaction);
         self.entries.insert(
             transaction.nonce(),
@@ -154,7 +158,7 @@ impl SenderQueue {
         let Some(entry) = self.entries.get_mut(&nonce) else {
             return false;
         };
-        if entry.is_dispatched() {
+        if nonce >= self.frontier && !entry.withdraw() {
             return false;
         }
         let old = std::mem::replace(&mut entry.transaction, Arc::clone(transaction));
@@ -178,7 +182,7 @@ impl SenderQueue {
 
     /// Replaces in the ready queue itself, if the transaction stays in its lane and the consumer does not have it.
     fn supersede(&mut self, transaction: &Arc<PooledTransaction>, lane: Lane) -> bool {
-        let Some(entry) = self.entries.get_mut(&transaction.nonce()) else {
+        let Some(entry) = self.entries.get(&transaction.nonce()) else {
             return false;
         };
         let Some(slot) = entry.current_slot().filter(|slot| slot.lane() == lane) else {
@@ -257,10 +261,9 @@ impl SenderQueue {
             let Some(entry) = self.entries.get_mut(&(self.frontier - 1)) else {
                 break;
             };
-            if entry.current_slot().is_some_and(|slot| !slot.withdraw()) {
+            if !entry.withdraw() {
                 break;
             }
-            entry.slot = None;
             self.demote_last(shared);
         }
     }
@@ -272,7 +275,7 @@ impl SenderQueue {
             let Some(entry) = self.entries.get_mut(&(self.frontier - 1)) else {
                 break;
             };
-            if entry.current_slot().is_some_and(|slot| slot.withdraw()) {
+            if entry.current_slot().is_some_and(|slot| slot.orphan()) {
                 entry.slot = None;
             }
             self.demote_last(shared);
@@ -316,7 +319,7 @@ impl SenderQueue {
                 shared.tally.at(entry.place).remove(transaction.encoded_len());
                 entry.place = Place::Pending(lane);
             }
-            if !entry.is_dispatched() {
+            if entry.current_slot().is_none_or(|slot| !slot.adopt()) {
                 self.file(&transaction, shared);
             }
             self.pending_cost = self.pending_cost.saturating_add(transaction.cost());

@@ -1,6 +1,9 @@
 //! The senders, spread over independently locked shards.
 
-use std::{collections::VecDeque, time::Instant};
+use std::{
+    collections::{VecDeque, hash_map::Entry},
+    time::Instant,
+};
 
 use alloy_primitives::{Address, map::AddressHashMap};
 
@@ -17,27 +20,41 @@ pub(crate) fn shard_of(sender: &Address) -> usize {
 
 /// The senders of one shard.
 ///
-/// A sender without transactions stays for a while ([`PoolConfig::idle_senders_max`] says why), oldest first out.
+/// The account of a sender without transactions is remembered for a while ([`PoolConfig::idle_senders_max`] says
+/// why), oldest first out.
 #[derive(Debug, Default)]
 pub(crate) struct Shard {
+    /// Senders with transactions.
     pub(crate) senders: AddressHashMap<SenderQueue>,
-    idle: VecDeque<(Instant, Address)>,
+    /// Senders without.
+    idle: AddressHashMap<IdleSender>,
+    /// The idle ones by age, with records of some that are idle no more.
+    idle_order: VecDeque<(Instant, Address)>,
     /// Senders whose next transaction waits for room in its lane, in the order in which they began to.
     waiting: VecDeque<Address>,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct IdleSender {
+    account: SenderAccount,
+    since: Instant,
+}
+
 impl Shard {
-    /// Works on the queue of a sender that is there, and keeps the shard's own lists in step.
+    /// Works on the queue of a sender that is known, and keeps the shard's own lists in step.
     pub(crate) fn update<R>(
         &mut self,
         sender: &Address,
         config: &PoolConfig,
         work: impl FnOnce(&mut SenderQueue) -> R,
     ) -> Option<R> {
-        let queue = self.senders.get_mut(sender)?;
-        let result = work(queue);
-        self.note(sender, config);
-        Some(result)
+        if let Some(queue) = self.senders.get_mut(sender) {
+            let result = work(queue);
+            self.note(sender, config);
+            return Some(result);
+        }
+        let account = self.idle_account(sender)?;
+        Some(self.update_or_insert(sender, &account, config, work))
     }
 
     /// As [`Shard::update`], with a queue for the account made if there is none.
@@ -57,6 +74,11 @@ impl Shard {
         result
     }
 
+    /// The remembered account of a sender without transactions.
+    pub(crate) fn idle_account(&self, sender: &Address) -> Option<SenderAccount> {
+        self.idle.get(sender).map(|idle| idle.account)
+    }
+
     fn note(&mut self, sender: &Address, config: &PoolConfig) {
         let Some(queue) = self.senders.get_mut(sender) else {
             return;
@@ -66,39 +88,49 @@ impl Shard {
             self.waiting.push_back(*sender);
         }
         if !queue.entries.is_empty() {
-            queue.idle_since = None;
-        } else if queue.idle_since.is_none() {
-            let now = Instant::now();
-            queue.idle_since = Some(now);
-            self.idle.push_back((now, *sender));
-            while self.idle.len() > (config.idle_senders_max / SHARDS).max(1) {
-                self.forget_oldest_idle();
+            self.idle.remove(sender);
+            return;
+        }
+        let account = queue.account();
+        self.senders.remove(sender);
+        match self.idle.entry(*sender) {
+            Entry::Occupied(mut idle) => idle.get_mut().account = account,
+            Entry::Vacant(vacant) => {
+                let since = Instant::now();
+                vacant.insert(IdleSender { account, since });
+                self.idle_order.push_back((since, *sender));
             }
+        }
+        let max = (config.idle_senders_max / SHARDS).max(1);
+        while self.idle.len() > max || self.idle_order.len() > 4 * max {
+            self.forget_oldest_idle();
         }
     }
 
     fn forget_oldest_idle(&mut self) {
-        let Some((since, sender)) = self.idle.pop_front() else {
+        let Some((since, sender)) = self.idle_order.pop_front() else {
             return;
         };
-        // A sender that came back since has another record, or none.
-        if self
-            .senders
-            .get(&sender)
-            .is_some_and(|queue| queue.idle_since == Some(since))
-        {
-            self.senders.remove(&sender);
+        // A sender that was busy since has another record, or none.
+        if self.idle.get(&sender).is_some_and(|idle| idle.since == since) {
+            self.idle.remove(&sender);
         }
     }
 
     /// Forgets senders that have had no transactions for the retention time.
     pub(crate) fn sweep_idle(&mut self, now: Instant, config: &PoolConfig) {
-        while let Some((since, _)) = self.idle.front() {
+        while let Some((since, _)) = self.idle_order.front() {
             if now.saturating_duration_since(*since) < config.idle_sender_retention {
                 return;
             }
             self.forget_oldest_idle();
         }
+    }
+
+    /// Forgets all senders without transactions: what is remembered of them may be of another chain.
+    pub(crate) fn forget_idle(&mut self) {
+        self.idle.clear();
+        self.idle_order.clear();
     }
 
     /// Works on every sender's queue.

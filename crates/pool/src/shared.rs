@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use alloy_primitives::{
@@ -24,6 +25,10 @@ use crate::{
     signal::Signal,
     tally::{Place, Tally},
 };
+
+/// Time between two looks for expired transactions and idle senders. Short against the lifetimes, long against the
+/// time between blocks.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 type HashShard = RwLock<B256HashMap<Arc<PooledTransaction>>>;
 
@@ -74,6 +79,8 @@ pub(crate) struct Shared {
     pub(crate) signal: Arc<Signal>,
     pub(crate) base_fee: AtomicU64,
     pub(crate) consumer_taken: AtomicBool,
+    /// When expired transactions and idle senders were last looked for.
+    swept: Mutex<Instant>,
     /// Rotates which shard's waiters are served first.
     turn: AtomicUsize,
     feed: broadcast::Sender<Arc<PooledTransaction>>,
@@ -92,6 +99,7 @@ impl Shared {
             signal: Arc::default(),
             base_fee: AtomicU64::new(head.base_fee),
             consumer_taken: AtomicBool::new(false),
+            swept: Mutex::new(Instant::now()),
             turn: AtomicUsize::new(0),
             feed: broadcast::Sender::new(config.pending_feed_len.max(1)),
             metrics: PoolMetrics::new(),
@@ -174,6 +182,16 @@ impl Shared {
     pub(crate) fn has_pending_authorization(&self, sender: &Address) -> bool {
         self.authority_count.load(Ordering::SeqCst) > 0
             && self.authorities[shard_of(sender)].lock().contains_key(sender)
+    }
+
+    /// Whether it is time to look for what has expired, which costs a look at everything.
+    pub(crate) fn sweep_is_due(&self, now: Instant) -> bool {
+        let mut swept = self.swept.lock();
+        let due = now.saturating_duration_since(*swept) >= SWEEP_INTERVAL;
+        if due {
+            *swept = now;
+        }
+        due
     }
 
     /// Consumer: processes a discard, unless the sender's shard is locked.

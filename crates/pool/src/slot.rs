@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, OnceLock, Weak,
-    atomic::{AtomicU8, Ordering},
+    atomic::{AtomicBool, AtomicU8, Ordering},
 };
 
 use parking_lot::Mutex;
@@ -24,6 +24,8 @@ use crate::{Lane, PooledTransaction};
 pub(crate) struct Slot {
     state: AtomicU8,
     content: Mutex<Option<Arc<PooledTransaction>>>,
+    /// Set while something before it is missing although the consumer has it.
+    orphaned: AtomicBool,
     /// The lane it is filed in: that of the transaction or, while an earlier nonce waits in a lower one, that one.
     lane: Lane,
     /// What replaced it; set before the state becomes `SUPERSEDED`.
@@ -61,6 +63,7 @@ impl Slot {
         Arc::new(Self {
             state: AtomicU8::new(QUEUED),
             content: Mutex::new(Some(transaction)),
+            orphaned: AtomicBool::new(false),
             lane,
             next: OnceLock::new(),
             predecessor: predecessor.map(Arc::downgrade).unwrap_or_default(),
@@ -94,11 +97,35 @@ impl Slot {
 
     /// Producer: takes the transaction out of the consumer's reach. `false` if the consumer has it.
     pub(crate) fn withdraw(&self) -> bool {
-        if self.move_from_queued(DEAD) {
-            *self.content.lock() = None;
-            return true;
+        match self
+            .state
+            .compare_exchange(QUEUED, DEAD, Ordering::SeqCst, Ordering::SeqCst)
+        {
+            Ok(_) => {
+                *self.content.lock() = None;
+                true
+            }
+            Err(state) => !matches!(state, TAKEN | HELD),
         }
-        !self.is_dispatched()
+    }
+
+    /// Producer: something before it is gone, so it is withdrawn now or, if the consumer has it and puts it back,
+    /// then. `true` if now.
+    pub(crate) fn orphan(&self) -> bool {
+        self.orphaned.store(true, Ordering::SeqCst);
+        self.withdraw()
+    }
+
+    /// Producer: what the consumer has is in order again, so it may put it back. `false` if the consumer does not have
+    /// it; it is withdrawn then.
+    pub(crate) fn adopt(&self) -> bool {
+        if self.withdraw() {
+            return false;
+        }
+        self.orphaned.store(false, Ordering::SeqCst);
+        // It may have been put back just before, and then withdrawn for being an orphan or not: the consumer sets the
+        // state first and looks at the flag after, so this looks at the state after it cleared the flag.
+        !self.withdraw()
     }
 
     /// Producer: its nonce was used by a published transaction, so nothing need wait for it any more.
@@ -118,6 +145,7 @@ impl Slot {
         let slot = Arc::new(Self {
             state: AtomicU8::new(QUEUED),
             content: Mutex::new(Some(transaction)),
+            orphaned: AtomicBool::new(false),
             lane: self.lane,
             next: OnceLock::new(),
             predecessor: Weak::clone(&self.predecessor),
@@ -151,13 +179,17 @@ impl Slot {
         self.content.lock().take()
     }
 
-    /// Consumer: gives back a transaction that it took. `false` if it does not have it.
+    /// Consumer: gives back a transaction that it took. `false` if it does not have it, or if it is out of order now.
     pub(crate) fn put_back(&self, transaction: Arc<PooledTransaction>) -> bool {
         if !self.is_dispatched() {
             return false;
         }
         *self.content.lock() = Some(transaction);
         self.state.store(QUEUED, Ordering::SeqCst);
+        if self.orphaned.load(Ordering::SeqCst) {
+            self.withdraw();
+            return false;
+        }
         true
     }
 

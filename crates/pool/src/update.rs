@@ -70,14 +70,22 @@ impl Pool {
     /// Called by one thread, in order.
     pub fn on_head(&self, head: &HeadInfo) {
         let shared = &*self.shared;
-        shared.base_fee.store(head.base_fee, Ordering::Relaxed);
-        let now = Instant::now();
-        for shard in &shared.shards {
-            let mut shard = shard.lock();
-            shard.update_all(&shared.config, |_, queue| queue.reprice(shared));
-            shard.sweep_idle(now, &shared.config);
+        let before = shared.base_fee.swap(head.base_fee, Ordering::Relaxed);
+        // What the hot loop gave back for its fee cap is tried again even at the same base fee.
+        if before != head.base_fee || shared.tally.at(Place::BaseFee).count() > 0 {
+            for shard in &shared.shards {
+                shard
+                    .lock()
+                    .update_all(&shared.config, |_, queue| queue.reprice(shared));
+            }
         }
-        self.evict_expired(now);
+        let now = Instant::now();
+        if shared.sweep_is_due(now) {
+            for shard in &shared.shards {
+                shard.lock().sweep_idle(now, &shared.config);
+            }
+            self.evict_expired(now);
+        }
         shared.metrics.report(&shared.tally);
         shared.signal.wake();
     }
@@ -120,7 +128,11 @@ impl Pool {
     pub fn resync<S: ReadState>(&self, accounts: &S) -> Result<(), PoolError> {
         let shared = &*self.shared;
         for shard in &shared.shards {
-            let senders: Vec<Address> = shard.lock().senders.keys().copied().collect();
+            let senders: Vec<Address> = {
+                let mut shard = shard.lock();
+                shard.forget_idle();
+                shard.senders.keys().copied().collect()
+            };
             for sender in senders {
                 let account = match read_sender(&sender, accounts) {
                     Ok(account) => account,

@@ -27,7 +27,9 @@ impl Host for SystemHost {
     }
 
     fn wall(&self) -> Duration {
-        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+        SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default()
     }
 
     fn random(&self) -> B256 {

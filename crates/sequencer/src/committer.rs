@@ -61,17 +61,31 @@ impl Committer {
 
     fn write(&mut self, cut: Cut) -> Result<Written, SequencerError> {
         let (version, cut_at) = (cut.version, cut.cut_at);
-        let arrival = cut.content.transactions.first().map(|transaction| transaction.arrival());
+        let arrival = cut
+            .content
+            .transactions
+            .first()
+            .map(|transaction| transaction.arrival());
         let started = Instant::now();
         let mini_block = Arc::new(cut.seal(self.tip));
         self.metrics.seal.record(started.elapsed());
         self.tip = mini_block.hash();
         self.driver.append(&mini_block)?;
-        Ok(Written { mini_block, version, cut_at, arrival })
+        Ok(Written {
+            mini_block,
+            version,
+            cut_at,
+            arrival,
+        })
     }
 
     fn publish(&self, written: Written) {
-        let Written { mini_block, version, cut_at, arrival } = written;
+        let Written {
+            mini_block,
+            version,
+            cut_at,
+            arrival,
+        } = written;
         self.driver.publish(&mini_block, version);
         self.metrics.commit.record(cut_at.elapsed());
         if let Some(arrival) = arrival {

@@ -39,7 +39,10 @@ impl Default for SequencerConfig {
         Self {
             mini_block_interval: Duration::from_millis(10),
             mini_block_bytes_max: 256 << 10,
-            block_policy: BlockPolicy::Interval { interval: Duration::from_secs(1), empty: EmptyBlocks::Make },
+            block_policy: BlockPolicy::Interval {
+                interval: Duration::from_secs(1),
+                empty: EmptyBlocks::Make,
+            },
             timestamps: TimestampPolicy::WaitForSecond,
             beneficiary: Address::ZERO,
             extra_data: Bytes::from_static(b"rapid-reth"),

@@ -20,7 +20,11 @@ pub(crate) struct Control {
 
 impl Control {
     pub(crate) fn new(pool: Pool) -> Arc<Self> {
-        Arc::new(Self { stopping: AtomicBool::new(false), failure: watch::channel(None).0, pool })
+        Arc::new(Self {
+            stopping: AtomicBool::new(false),
+            failure: watch::channel(None).0,
+            pool,
+        })
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -60,7 +64,10 @@ pub(crate) fn run_guarded(
     control: &Arc<Control>,
     body: impl FnOnce() -> Result<(), SequencerError>,
 ) {
-    let guard = PanicGuard { name, control: Arc::clone(control) };
+    let guard = PanicGuard {
+        name,
+        control: Arc::clone(control),
+    };
     if let Err(error) = body() {
         guard.control.fail(error);
     }

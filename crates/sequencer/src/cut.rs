@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Instant};
 use alloy_primitives::B256;
 use rapid_pool::PooledTransaction;
 use rapid_primitives::{
-    AccountChange, BlockClose, BlockEnvironment, BlockPosition, CommitSequence, DiffBuilder, MiniBlock, MiniBlockBody,
-    MiniBlockHeader, MiniBlockNumber, Receipt, SealedMiniBlock,
+    AccountChange, BlockClose, BlockEnvironment, BlockPosition, CommitSequence, DiffBuilder, MiniBlock,
+    MiniBlockBody, MiniBlockHeader, MiniBlockNumber, Receipt, SealedMiniBlock,
 };
 
 /// Why a mini-block was cut.
@@ -25,7 +25,13 @@ pub(crate) enum CutReason {
 }
 
 impl CutReason {
-    pub(crate) const ALL: [Self; 5] = [Self::Deadline, Self::Size, Self::Idle, Self::BlockClosed, Self::Stopping];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Deadline,
+        Self::Size,
+        Self::Idle,
+        Self::BlockClosed,
+        Self::Stopping,
+    ];
 
     /// The label in metrics.
     pub(crate) const fn name(self) -> &'static str {
@@ -94,7 +100,10 @@ impl Cut {
             body_hash: B256::ZERO,
         };
         let body = MiniBlockBody {
-            transactions: transactions.iter().map(|pooled| pooled.transaction().clone()).collect(),
+            transactions: transactions
+                .iter()
+                .map(|pooled| pooled.transaction().clone())
+                .collect(),
             senders: transactions.iter().map(|pooled| pooled.sender()).collect(),
             receipts: self.content.receipts,
             diff: diff.finish(),

@@ -27,10 +27,21 @@ mod tests {
 
     #[test]
     fn what_may_become_valid_is_kept() {
-        let of = |invalid| discard_reason::<std::convert::Infallible>(&ExecutionError::InvalidTransaction(invalid));
-        assert_eq!(of(InvalidTransaction::NonceTooHigh { tx: 2, state: 1 }), DiscardReason::NonceTooHigh);
-        assert_eq!(of(InvalidTransaction::NonceTooLow { tx: 1, state: 2 }), DiscardReason::NonceTooLow { next: 2 });
-        assert_eq!(of(InvalidTransaction::GasPriceLessThanBasefee), DiscardReason::FeeCapBelowBaseFee);
+        let of = |invalid| {
+            discard_reason::<std::convert::Infallible>(&ExecutionError::InvalidTransaction(invalid))
+        };
+        assert_eq!(
+            of(InvalidTransaction::NonceTooHigh { tx: 2, state: 1 }),
+            DiscardReason::NonceTooHigh
+        );
+        assert_eq!(
+            of(InvalidTransaction::NonceTooLow { tx: 1, state: 2 }),
+            DiscardReason::NonceTooLow { next: 2 }
+        );
+        assert_eq!(
+            of(InvalidTransaction::GasPriceLessThanBasefee),
+            DiscardReason::FeeCapBelowBaseFee
+        );
         assert_eq!(of(InvalidTransaction::InvalidChainId), DiscardReason::Invalid);
     }
 }

@@ -16,7 +16,12 @@ pub(crate) struct EarlySealBucket {
 
 impl EarlySealBucket {
     pub(crate) fn new(per_second: u32, burst: u32, now: Instant) -> Self {
-        Self { per_second: per_second.into(), burst: burst.into(), tokens: burst.into(), at: now }
+        Self {
+            per_second: per_second.into(),
+            burst: burst.into(),
+            tokens: burst.into(),
+            at: now,
+        }
     }
 
     /// Takes a token if there is one.

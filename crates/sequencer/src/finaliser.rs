@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Instant};
 use alloy_primitives::B256;
 use crossbeam_channel::{Receiver, Sender};
 use rapid_chain::{BlockAssembly, Driver};
-use rapid_evm::evm_environment;
 use rapid_pool::{HeadInfo, Pool};
 
 use crate::{Host, SequencerError, committer::Published};
@@ -43,7 +42,10 @@ impl<C: Host> Finaliser<C> {
             let started = Instant::now();
             let finished = self.assembly.finish(self.driver.chain().spec(), version);
             block_seconds.record(started.elapsed());
-            let sealed = SealedHash { number: finished.block.number(), hash: finished.block.hash };
+            let sealed = SealedHash {
+                number: finished.block.number(),
+                hash: finished.block.hash,
+            };
             self.driver.seal(finished)?;
             // The loop is gone when the node stops.
             let _ = self.hashes.send(sealed);
@@ -57,13 +59,7 @@ impl<C: Host> Finaliser<C> {
     fn announce_head(&self) -> Result<(), SequencerError> {
         let chain = self.driver.chain();
         let environment = chain.simulation_environment(&chain.view(), self.host.wall().as_secs())?;
-        self.pool.on_head(&HeadInfo {
-            number: environment.number,
-            timestamp: environment.timestamp,
-            base_fee: environment.base_fee_per_gas.unwrap_or_default(),
-            gas_limit: environment.gas_limit,
-            spec: evm_environment(chain.spec(), &environment).cfg_env.spec,
-        });
+        self.pool.on_head(&HeadInfo::of(chain.spec(), &environment));
         Ok(())
     }
 }

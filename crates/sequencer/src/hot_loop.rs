@@ -92,7 +92,8 @@ impl Schedule {
     fn start(config: &SequencerConfig, now: Instant, wall: Duration) -> Self {
         let block = match config.block_policy {
             BlockPolicy::Interval { interval, .. } => {
-                let into = Duration::from_nanos(u64::try_from(wall.as_nanos() % interval.as_nanos()).unwrap_or(0));
+                let into =
+                    Duration::from_nanos(u64::try_from(wall.as_nanos() % interval.as_nanos()).unwrap_or(0));
                 Some(Pace::new(now + (interval - into), interval))
             }
             BlockPolicy::WhenIdle | BlockPolicy::AfterTransactions(_) => None,
@@ -111,8 +112,20 @@ impl<C: Host> HotLoop<C> {
     /// # Errors
     /// [`SequencerError::Execution`] if the open block cannot be continued.
     pub(crate) fn new(start: LoopStart<C>) -> Result<Self, SequencerError> {
-        let LoopStart { config, host, chain, driver, ready, control, cuts, hashes, parent, open, number, time_us } =
-            start;
+        let LoopStart {
+            config,
+            host,
+            chain,
+            driver,
+            ready,
+            control,
+            cuts,
+            hashes,
+            parent,
+            open,
+            number,
+            time_us,
+        } = start;
         let block = open.map(|open| OpenBlock::resume(&chain, &open)).transpose()?;
         let now = host.now();
         Ok(Self {
@@ -199,7 +212,10 @@ impl<C: Host> HotLoop<C> {
     }
 
     fn cut_if_full(&mut self) -> Result<(), SequencerError> {
-        let executed = self.block.as_ref().map_or(0, |block| block.position().transaction_index);
+        let executed = self
+            .block
+            .as_ref()
+            .map_or(0, |block| block.position().transaction_index);
         match self.config.block_policy {
             BlockPolicy::AfterTransactions(count) if executed >= count => self.close_block(),
             _ if self.gathered.bytes >= self.config.mini_block_bytes_max => self.cut(CutReason::Size, None),
@@ -217,7 +233,11 @@ impl<C: Host> HotLoop<C> {
     fn hold(&mut self, transaction: Arc<PooledTransaction>) -> Result<(), SequencerError> {
         self.ready.hold(transaction);
         self.metrics.held.set(self.ready.held_len() as f64);
-        if self.ready.held_len() >= HELD_MAX { self.await_parent_hash() } else { Ok(()) }
+        if self.ready.held_len() >= HELD_MAX {
+            self.await_parent_hash()
+        } else {
+            Ok(())
+        }
     }
 
     // ---- mini-blocks
@@ -241,7 +261,10 @@ impl<C: Host> HotLoop<C> {
         if self.gathered.is_empty() && close.is_none() {
             return Ok(());
         }
-        let block = self.block.as_mut().expect("only a block's execution gathers anything");
+        let block = self
+            .block
+            .as_mut()
+            .expect("only a block's execution gathers anything");
         self.number = self.number.next();
         self.time_us = self.time_us.max(wall_us(self.host.wall()).saturating_sub(1)) + 1;
         let cut_at = self.host.now();
@@ -273,11 +296,16 @@ impl<C: Host> HotLoop<C> {
 
     /// When the next block may open, if that is later than now.
     fn opening_delay(&mut self, now: Instant) -> Option<Instant> {
-        if self.block.is_some() || self.config.timestamps == TimestampPolicy::RunAhead || self.ready.is_empty() {
+        if self.block.is_some()
+            || self.config.timestamps == TimestampPolicy::RunAhead
+            || self.ready.is_empty()
+        {
             return None;
         }
         let earliest = Duration::from_secs(self.parent.header.timestamp + 1);
-        let delay = earliest.checked_sub(self.host.wall()).filter(|delay| !delay.is_zero())?;
+        let delay = earliest
+            .checked_sub(self.host.wall())
+            .filter(|delay| !delay.is_zero())?;
         self.metrics.timestamp_waits.increment(1);
         Some(now + delay)
     }
@@ -302,23 +330,35 @@ impl<C: Host> HotLoop<C> {
             timestamp,
             beneficiary: self.config.beneficiary,
             prev_randao: self.host.random(),
-            parent_beacon_block_root: spec.is_cancun_active_at_timestamp(timestamp).then_some(B256::ZERO),
+            parent_beacon_block_root: spec
+                .is_cancun_active_at_timestamp(timestamp)
+                .then_some(B256::ZERO),
             gas_limit_target: self.config.gas_limit_target.unwrap_or(parent.gas_limit),
             extra_data: self.config.extra_data.clone(),
         };
-        next_block_environment(spec, parent, attributes)
-            .map_err(|error| SequencerError::Environment { parent: parent.number, error })
+        next_block_environment(spec, parent, attributes).map_err(|error| SequencerError::Environment {
+            parent: parent.number,
+            error,
+        })
     }
 
     fn close_due_block(&mut self, now: Instant) -> Result<(), SequencerError> {
-        let Some(pace) = &mut self.schedule.block else { return Ok(()) };
+        let Some(pace) = &mut self.schedule.block else {
+            return Ok(());
+        };
         if now < pace.due() {
             return Ok(());
         }
         pace.advance(now);
         match (&self.block, self.config.block_policy) {
             (Some(_), _) => self.close_block(),
-            (None, BlockPolicy::Interval { empty: EmptyBlocks::Make, .. }) if self.may_open_now() => {
+            (
+                None,
+                BlockPolicy::Interval {
+                    empty: EmptyBlocks::Make,
+                    ..
+                },
+            ) if self.may_open_now() => {
                 self.open_block()?;
                 self.close_block()
             }
@@ -335,13 +375,23 @@ impl<C: Host> HotLoop<C> {
     /// Ends the open block. This needs the hash of its parent, which was being computed since that one closed.
     fn close_block(&mut self) -> Result<(), SequencerError> {
         self.await_parent_hash()?;
-        let Some(block) = &mut self.block else { return Ok(()) };
+        let Some(block) = &mut self.block else {
+            return Ok(());
+        };
         let spec = self.chain.spec();
-        let withdrawals = spec.is_shanghai_active_at_timestamp(block.environment().timestamp).then(Vec::new);
+        let withdrawals = spec
+            .is_shanghai_active_at_timestamp(block.environment().timestamp)
+            .then(Vec::new);
         let end = block.finish(withdrawals.as_deref())?;
         self.gathered.changed(block.access_index() + 1, end.changes);
         let header = block.header_so_far();
-        self.cut(CutReason::BlockClosed, Some(BlockClose { withdrawals, requests: end.requests }))?;
+        self.cut(
+            CutReason::BlockClosed,
+            Some(BlockClose {
+                withdrawals,
+                requests: end.requests,
+            }),
+        )?;
         self.block = None;
         self.parent = Parent { header, hash: None };
         Ok(())
@@ -374,7 +424,9 @@ impl<C: Host> HotLoop<C> {
 
     /// Stores the parent's hash in the open block if both are there, and lets those go on who waited for it.
     fn store_parent_hash(&mut self) -> Result<(), SequencerError> {
-        let (Some(block), Some(hash)) = (&mut self.block, self.parent.hash) else { return Ok(()) };
+        let (Some(block), Some(hash)) = (&mut self.block, self.parent.hash) else {
+            return Ok(());
+        };
         if block.parent_hash().is_some() {
             return Ok(());
         }

@@ -34,7 +34,8 @@ mod sequencer;
 
 pub use clock::{Host, SystemHost};
 pub use config::{
-    BlockPolicy, EmptyBlocks, MAX_MINI_BLOCK_INTERVAL, MIN_MINI_BLOCK_INTERVAL, SequencerConfig, TimestampPolicy,
+    BlockPolicy, EmptyBlocks, MAX_MINI_BLOCK_INTERVAL, MIN_MINI_BLOCK_INTERVAL, SequencerConfig,
+    TimestampPolicy,
 };
 pub use error::SequencerError;
 pub use sequencer::Sequencer;

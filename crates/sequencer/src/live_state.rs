@@ -15,7 +15,11 @@ pub(crate) struct LiveState {
 
 impl LiveState {
     pub(crate) fn new(state: State) -> Self {
-        Self { newest: state.newest(), no_reads: ReadSet::new(), state }
+        Self {
+            newest: state.newest(),
+            no_reads: ReadSet::new(),
+            state,
+        }
     }
 }
 
@@ -37,7 +41,9 @@ impl ReadState for LiveState {
 
 impl WriteState for LiveState {
     fn apply(&mut self, changes: &[AccountChange]) -> Result<(), Self::Error> {
-        self.state.commit(&self.no_reads, changes).expect("an unconditional commit has no conflict");
+        self.state
+            .commit(&self.no_reads, changes)
+            .expect("an unconditional commit has no conflict");
         Ok(())
     }
 }

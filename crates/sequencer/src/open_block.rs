@@ -7,7 +7,7 @@ use alloy_primitives::B256;
 use rapid_chain::{Chain, OpenBlock as PublishedBlock};
 use rapid_evm::{BlockEnd, BlockExecutor, Executed, ExecutionError, StateDb};
 use rapid_pool::PooledTransaction;
-use rapid_primitives::{AccountChange, BlockEnvironment, BlockPosition, Header, Receipt, ReadState};
+use rapid_primitives::{AccountChange, BlockEnvironment, BlockPosition, Header, ReadState, Receipt};
 
 use crate::{SequencerError, live_state::LiveState};
 
@@ -38,8 +38,11 @@ impl OpenBlock {
     /// Takes up a block that was open when the node stopped.
     pub(crate) fn resume(chain: &Chain, published: &PublishedBlock) -> Result<Self, SequencerError> {
         let mut block = Self::new(chain, published.environment.clone());
-        let receipts: Vec<Receipt> =
-            published.mini_blocks.iter().flat_map(|mini_block| mini_block.body().receipts.iter().cloned()).collect();
+        let receipts: Vec<Receipt> = published
+            .mini_blocks
+            .iter()
+            .flat_map(|mini_block| mini_block.body().receipts.iter().cloned())
+            .collect();
         block
             .executor
             .resume(&receipts, published.position.blob_gas_used)
@@ -56,7 +59,11 @@ impl OpenBlock {
         let mut database = StateDb::new(LiveState::new(chain.state().clone()), chain.clone());
         database.parent_hash_pending(environment.number - 1);
         let executor = BlockExecutor::new(Arc::clone(chain.spec()), environment, database);
-        Self { executor, parent_hash: None, position: BlockPosition::default() }
+        Self {
+            executor,
+            parent_hash: None,
+            position: BlockPosition::default(),
+        }
     }
 
     pub(crate) const fn environment(&self) -> &BlockEnvironment {
@@ -93,7 +100,10 @@ impl OpenBlock {
         total <= rapid_consensus::MAX_BLOCK_RLP_BYTES as u64
     }
 
-    pub(crate) fn execute(&mut self, pooled: &PooledTransaction) -> Result<Executed, ExecutionError<LiveError>> {
+    pub(crate) fn execute(
+        &mut self,
+        pooled: &PooledTransaction,
+    ) -> Result<Executed, ExecutionError<LiveError>> {
         let executed = self.executor.execute(pooled.transaction(), pooled.sender())?;
         self.position.transaction_index += 1;
         self.position.log_index += executed.receipt.logs.len() as u64;
@@ -111,10 +121,12 @@ impl OpenBlock {
 
     /// What follows the last transaction.
     pub(crate) fn finish(&mut self, withdrawals: Option<&[Withdrawal]>) -> Result<BlockEnd, SequencerError> {
-        self.executor.finish(withdrawals, &[]).map_err(|error| SequencerError::Close {
-            number: self.environment().number,
-            reason: error.to_string(),
-        })
+        self.executor
+            .finish(withdrawals, &[])
+            .map_err(|error| SequencerError::Close {
+                number: self.environment().number,
+                reason: error.to_string(),
+            })
     }
 
     /// The header as far as the next block's environment depends on it.
@@ -134,6 +146,9 @@ impl OpenBlock {
     }
 
     fn failed(&self, error: &ExecutionError<LiveError>) -> SequencerError {
-        SequencerError::Execution { number: self.environment().number, reason: error.to_string() }
+        SequencerError::Execution {
+            number: self.environment().number,
+            reason: error.to_string(),
+        }
     }
 }

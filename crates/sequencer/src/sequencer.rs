@@ -58,13 +58,20 @@ impl Sequencer {
             control: Arc::clone(&control),
             cuts,
             hashes: from_finaliser,
-            parent: Parent { header: head.header.clone(), hash: Some(head.hash) },
+            parent: Parent {
+                header: head.header.clone(),
+                hash: Some(head.hash),
+            },
             open: tip.assembly.block().cloned(),
             number: tip.mini_block,
             time_us: tip.time_us,
             chain,
         };
-        let Tip { mini_block_hash, assembly, .. } = tip;
+        let Tip {
+            mini_block_hash,
+            assembly,
+            ..
+        } = tip;
         let committer = Committer {
             driver: Arc::clone(&driver),
             pool: pool.clone(),
@@ -73,9 +80,19 @@ impl Sequencer {
             tip: mini_block_hash,
             metrics: CommitMetrics::new(),
         };
-        let finaliser =
-            Finaliser { driver: Arc::clone(&driver), pool, host, assembly, published: from_committer, hashes };
-        let mut sequencer = Self { control, driver, threads: Vec::new() };
+        let finaliser = Finaliser {
+            driver: Arc::clone(&driver),
+            pool,
+            host,
+            assembly,
+            published: from_committer,
+            hashes,
+        };
+        let mut sequencer = Self {
+            control,
+            driver,
+            threads: Vec::new(),
+        };
         sequencer.spawn("sequencer-final", move || finaliser.run())?;
         sequencer.spawn("sequencer-commit", move || committer.run())?;
         sequencer.spawn("sequencer-loop", move || HotLoop::new(start)?.run())?;
@@ -100,7 +117,11 @@ impl Sequencer {
     /// # Errors
     /// The failure that stopped the sequencer, if one did, or what could not be made durable.
     pub fn stop(self) -> Result<(), SequencerError> {
-        let Self { control, driver, threads } = self;
+        let Self {
+            control,
+            driver,
+            threads,
+        } = self;
         control.stop();
         for thread in threads {
             // A panic was noted as the failure.

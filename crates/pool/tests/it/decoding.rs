@@ -122,13 +122,13 @@ fn recovery(workers: usize, queue_max: usize) -> Recovery {
         chain_id: CHAIN_ID,
         bytes_max: 131_072,
     };
-    let workers = NonZeroUsize::new(workers).unwrap();
+    let workers = NonZeroUsize::new(workers).expect("at least one");
     Recovery::start(RecoveryConfig {
         workers,
         queue_max,
         limits,
     })
-    .unwrap()
+    .expect("threads")
 }
 
 #[test]

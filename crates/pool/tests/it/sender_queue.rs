@@ -362,6 +362,50 @@ fn what_the_consumer_has_is_not_handed_out_again() {
 }
 
 #[test]
+fn what_is_put_back_behind_a_gap_waits_for_it() {
+    let mut bench = Bench::new(config());
+    for nonce in 0..3 {
+        bench.submit(Spec::nonce(nonce).by(0)).unwrap();
+    }
+    let mut popped = bench.drain();
+    let (third, second, first) = (popped.pop(), popped.pop(), popped.pop());
+    bench.ready.discard(first.expect("three"), DiscardReason::Invalid);
+    for transaction in [third, second].into_iter().flatten() {
+        bench.ready.requeue_front(transaction);
+    }
+    assert!(bench.ready.pop().is_none());
+    assert_eq!(status(&bench), (0, 2));
+    bench
+        .submit(
+            Spec {
+                value: U256::from(7),
+                ..Spec::nonce(0)
+            }
+            .by(0),
+        )
+        .unwrap();
+    assert_eq!(bench.drain_nonces(), [0, 1, 2]);
+    assert!(bench.ready.pop().is_none());
+}
+
+#[test]
+fn what_goes_on_after_a_used_nonce_may_be_put_back() {
+    let mut bench = Bench::new(config());
+    for nonce in 0..3 {
+        bench.submit(Spec::nonce(nonce).by(0)).unwrap();
+    }
+    let mut popped = bench.drain();
+    let (third, second, first) = (popped.pop(), popped.pop(), popped.pop());
+    bench
+        .ready
+        .discard(first.expect("three"), DiscardReason::NonceTooLow { next: 1 });
+    for transaction in [third, second].into_iter().flatten() {
+        bench.ready.requeue_front(transaction);
+    }
+    assert_eq!(bench.drain_nonces(), [1, 2]);
+}
+
+#[test]
 fn nonces_used_elsewhere_release_what_follows() {
     let mut bench = Bench::new(config());
     for nonce in 0..3 {

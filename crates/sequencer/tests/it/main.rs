@@ -1,0 +1,7 @@
+//! The sequencer over a real chain in a temporary directory: what it publishes, seals, survives and exports.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod bed;
+mod blocks;
+mod restart;
