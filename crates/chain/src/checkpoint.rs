@@ -139,6 +139,8 @@ impl Loader<'_> {
         self.state
             .commit(&ReadSet::new(), &self.batch)
             .expect("an unconditional commit has no conflict");
+        // Old values are kept until they are older than the published version: nobody reads them here.
+        self.state.publish(self.state.sequence());
         self.trie.apply(&self.batch);
         self.batch.clear();
     }

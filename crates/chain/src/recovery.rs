@@ -281,7 +281,6 @@ impl Replay {
             transactions,
             ..
         } = self;
-        state.publish(state.sequence());
         let open = assembly.block().cloned().map(Arc::new);
         for mini_block in open.iter().flat_map(|open| &open.mini_blocks) {
             transactions.insert(mini_block);
@@ -333,4 +332,6 @@ fn commit(state: &State, changes: &[AccountChange]) {
     state
         .commit(&ReadSet::new(), changes)
         .expect("an unconditional commit has no conflict");
+    // Old values are kept until they are older than the published version.
+    state.publish(state.sequence());
 }
