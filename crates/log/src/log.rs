@@ -419,10 +419,9 @@ impl Shared {
                 self.writer.lock().closed.push_front(segment);
                 return Err(LogError::Trim(error));
             }
-            removed += 1;
-        }
-        if removed > 0 {
+            // One by one: a power loss must not keep an older segment than one it takes, which would look like damage.
             self.storage.sync_dir(&self.dir).map_err(LogError::Trim)?;
+            removed += 1;
         }
         Ok(removed)
     }
