@@ -28,7 +28,9 @@ struct Inner {
     tables: Tables,
     chain: ChainIdentity,
     metrics: HistoryMetrics,
-    /// Held during writes and syncs, so that it is never above what a sync covered.
+    /// Held during writes and syncs.
+    writer: Mutex<()>,
+    /// Changed only with `writer` held; never above what a sync covered, nor above the head.
     durable: Mutex<Option<BlockId>>,
 }
 
@@ -44,6 +46,7 @@ impl History {
             tables,
             chain: config.chain,
             metrics: HistoryMetrics::new(),
+            writer: Mutex::new(()),
             durable: Mutex::new(None),
         };
         let history = Self {
@@ -77,7 +80,7 @@ impl History {
     pub fn append(&self, records: &[BlockRecord]) -> Result<(), AppendError> {
         let start = Instant::now();
         let inner = &*self.inner;
-        let _writer = inner.durable.lock();
+        let _writer = inner.writer.lock();
         let tx = inner.environment.begin_rw_unsync()?;
         let mut appender = Appender::new(&tx, &inner.tables, inner.chain.genesis_hash)?;
         for record in records {
@@ -99,10 +102,10 @@ impl History {
     /// [`HistoryError`].
     pub fn sync(&self) -> Result<Option<BlockId>, HistoryError> {
         let start = Instant::now();
-        let mut durable = self.inner.durable.lock();
+        let _writer = self.inner.writer.lock();
         let head = self.head()?;
         self.inner.environment.sync(true)?;
-        *durable = head;
+        *self.inner.durable.lock() = head;
         if let Some(head) = head {
             self.inner.metrics.durable_block.set(head.number as f64);
         }
@@ -128,11 +131,12 @@ impl History {
     pub fn unwind_to(&self, number: u64) -> Result<u64, HistoryError> {
         let mut removed = 0;
         loop {
-            let durable = self.inner.durable.lock();
+            let writer = self.inner.writer.lock();
             let tx = self.inner.environment.begin_rw_unsync()?;
             let (head, blocks) = unwind_batch(&tx, &self.inner.tables, number)?;
+            self.inner.lower_durable(head);
             tx.commit()?;
-            drop(durable);
+            drop(writer);
             removed += blocks;
             if head.is_none_or(|head| head.number <= number) {
                 break;
@@ -295,5 +299,15 @@ impl History {
     ) -> Result<T, HistoryError> {
         let tx = self.inner.environment.begin_ro_unsync()?;
         read(&View::new(&tx, &self.inner.tables))
+    }
+}
+
+impl Inner {
+    /// Blocks that are about to go count as durable no more; those below stay so.
+    fn lower_durable(&self, head: Option<BlockId>) {
+        let mut durable = self.durable.lock();
+        if durable.is_some_and(|durable| head.is_none_or(|head| head.number < durable.number)) {
+            *durable = head;
+        }
     }
 }
