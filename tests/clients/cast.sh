@@ -27,7 +27,8 @@ token=$(cast send --private-key "$key" --json --create "$code" \
 gas=$(cast estimate --from "$(cast wallet address "$key")" "$token" 'transfer(address,uint256)' "$to" 7)
 [ "$gas" -gt 21000 ] || fail "estimate of $gas gas"
 
-cast logs --subscribe --rpc-url "$WS_URL" --address "$token" \
+# The binary itself, not the function: the watcher to be killed is then this very process.
+"$cast_binary" logs --subscribe --rpc-url "$WS_URL" --address "$token" \
   'Transfer(address indexed,address indexed,uint256)' --json >"$scratch/events" 2>&1 &
 watcher=$!
 # The subscription has no sign of being ready: send transfers until one is seen.

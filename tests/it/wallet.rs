@@ -10,8 +10,8 @@ use std::fs;
 
 const MNEMONIC: &str = "test test test test test test test test test test test junk";
 
-/// Chain id of the development chains.
-const CHAIN_ID: u64 = 1337;
+/// Chain id of the real-time chain.
+const CHAIN_ID: u64 = 7_274_310;
 
 /// Fee cap far above the base fee of the real-time chain, in wei.
 const MAX_FEE: u128 = 1_000_000_000_000;

@@ -14,11 +14,12 @@ pub(crate) fn root() -> PathBuf {
         .to_path_buf()
 }
 
-/// Packages and their dependencies, with the resolved graph.
+/// Packages and their dependencies, with the graph as resolved for this machine: what other platforms need is not
+/// downloaded by a build.
 pub(crate) fn metadata() -> Metadata {
     MetadataCommand::new()
         .manifest_path(root().join("Cargo.toml"))
-        .other_options(["--offline".to_owned()])
+        .other_options(["--offline", "--filter-platform", "host-tuple"].map(str::to_owned))
         .exec()
         .unwrap()
 }

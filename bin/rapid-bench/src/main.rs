@@ -16,10 +16,11 @@ mod chain;
 mod command;
 mod compare;
 mod contracts;
-mod jitter;
 mod load;
 mod measure;
+mod metrics_page;
 mod outbox;
+mod pipeline;
 mod process;
 mod report;
 mod rpc;
@@ -27,7 +28,11 @@ mod transport;
 mod workload;
 
 use clap::{Parser, Subcommand};
-use command::{compare::CompareArgs, jitter::JitterArgs, load::LoadArgs};
+use command::{compare::CompareArgs, jitter::JitterArgs, load::LoadArgs, pipeline::PipelineArgs};
+
+/// The node's allocator, so that the pipeline is measured as it runs in the node.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Load generator and side-by-side benchmarks for Ethereum JSON-RPC nodes.
 #[derive(Debug, Parser)]
@@ -43,8 +48,10 @@ enum Command {
     Load(LoadArgs),
     /// Runs rapid-reth and anvil in alternating rounds and reports the ratios
     Compare(CompareArgs),
-    /// Measures how late mini-blocks are sealed under a constant load
+    /// Measures how late mini-blocks are cut under a constant load
     Jitter(JitterArgs),
+    /// Measures the sequencer alone, in this process: no RPC, no signature recovery
+    Pipeline(PipelineArgs),
 }
 
 fn main() -> eyre::Result<()> {
@@ -59,6 +66,7 @@ fn main() -> eyre::Result<()> {
             Command::Load(args) => command::load::run(args).await,
             Command::Compare(args) => command::compare::run(args).await,
             Command::Jitter(args) => command::jitter::run(args).await,
+            Command::Pipeline(args) => command::pipeline::run(&args),
         }
     })
 }

@@ -2,7 +2,7 @@
 
 use eyre::{OptionExt, WrapErr};
 use rustix::time::{ClockId, clock_gettime};
-use std::{fs, path::Path, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 /// CPU time of this process so far, all threads.
 pub(crate) fn own_cpu_time() -> Duration {
@@ -24,6 +24,33 @@ pub(crate) fn cpu_time(pid: u32) -> eyre::Result<Duration> {
     Ok(Duration::from_secs_f64(
         ticks as f64 / rustix::param::clock_ticks_per_second() as f64,
     ))
+}
+
+/// CPU time of each living thread of this process, by thread id, with the thread's name.
+///
+/// # Errors
+/// If the kernel does not say.
+pub(crate) fn own_threads() -> eyre::Result<BTreeMap<u32, (String, Duration)>> {
+    let mut threads = BTreeMap::new();
+    for entry in fs::read_dir("/proc/self/task")?.flatten() {
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // A thread may end between the listing and these reads.
+        let (Ok(name), Ok(schedule)) = (
+            fs::read_to_string(entry.path().join("comm")),
+            fs::read_to_string(entry.path().join("schedstat")),
+        ) else {
+            continue;
+        };
+        let nanoseconds = schedule
+            .split_ascii_whitespace()
+            .next()
+            .and_then(|field| field.parse().ok());
+        let time = Duration::from_nanos(nanoseconds.ok_or_eyre("unexpected /proc/self/task/<id>/schedstat")?);
+        threads.insert(id, (name.trim_end().to_owned(), time));
+    }
+    Ok(threads)
 }
 
 /// Resident memory of process `pid` in bytes.
@@ -113,6 +140,27 @@ mod tests {
         assert!(resident_bytes(pid).unwrap() > 100_000);
         // Both clocks count the same work; the process clock is finer.
         assert!(cpu_time(pid).unwrap() <= own_cpu_time() + Duration::from_millis(50));
+    }
+
+    #[test]
+    fn threads_are_told_apart_by_name() {
+        let work = || (0..5_000_000u64).fold(0, |sum, n| std::hint::black_box(sum ^ n));
+        let (done, wait) = std::sync::mpsc::channel();
+        let (release, hold) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::Builder::new()
+            .name("bench-worker".to_owned())
+            .spawn(move || {
+                work();
+                done.send(()).unwrap();
+                let _ = hold.recv();
+            })
+            .unwrap();
+        wait.recv().unwrap();
+        let threads = own_threads().unwrap();
+        let (_, time) = threads.values().find(|(name, _)| name == "bench-worker").unwrap();
+        assert!(*time > Duration::ZERO);
+        drop(release);
+        thread.join().unwrap();
     }
 
     #[test]

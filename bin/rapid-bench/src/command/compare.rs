@@ -65,6 +65,7 @@ pub(crate) async fn run(args: CompareArgs) -> eyre::Result<()> {
         binary: rapid_reth_binary(args.rapid_reth)?,
         durability: args.durability,
         interval: None,
+        metrics_port: None,
         best_mode: BestMode {
             submit: args.rapid_reth_mode,
             in_flight: args.rapid_reth_in_flight,

@@ -3,3 +3,4 @@
 pub(crate) mod compare;
 pub(crate) mod jitter;
 pub(crate) mod load;
+pub(crate) mod pipeline;

@@ -27,8 +27,6 @@ pub(crate) struct NodeProcess {
     child: Child,
     scratch: TempDir,
     http: Endpoint,
-    ws: Endpoint,
-    start_up: Duration,
 }
 
 /// Where a node that is being started shall answer, and where it may write.
@@ -36,8 +34,6 @@ pub(crate) struct NodeProcess {
 pub(crate) struct NodePlace {
     /// HTTP port.
     pub(crate) http_port: u16,
-    /// WebSocket port; the same as `http_port` for nodes that serve both on one.
-    pub(crate) ws_port: u16,
     /// Scratch folder, removed with the process.
     pub(crate) scratch: TempDir,
 }
@@ -61,14 +57,11 @@ impl NodeProcess {
             child,
             scratch: place.scratch,
             http: Endpoint::local_http(place.http_port),
-            ws: Endpoint::local_ws(place.ws_port),
-            start_up: Duration::ZERO,
         };
         loop {
             if let Ok(mut rpc) = RpcClient::open(&node.http).await
                 && rpc.block_number().await.is_ok()
             {
-                node.start_up = started.elapsed();
                 return Ok(node);
             }
             if let Some(status) = node.child.try_wait()? {
@@ -90,11 +83,6 @@ impl NodeProcess {
     /// HTTP endpoint.
     pub(crate) const fn http(&self) -> &Endpoint {
         &self.http
-    }
-
-    /// WebSocket endpoint.
-    pub(crate) const fn ws(&self) -> &Endpoint {
-        &self.ws
     }
 
     /// Process id.

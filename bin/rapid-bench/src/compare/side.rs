@@ -49,6 +49,8 @@ pub(crate) struct RapidReth {
     pub(crate) durability: Option<Durability>,
     /// `--miniblock.interval`, if not the default.
     pub(crate) interval: Option<Duration>,
+    /// Where `--metrics` shall serve, if it shall.
+    pub(crate) metrics_port: Option<u16>,
     /// How the throughput measurement submits.
     pub(crate) best_mode: BestMode,
 }
@@ -70,7 +72,6 @@ impl RapidReth {
     pub(crate) async fn start(&self) -> eyre::Result<NodeProcess> {
         let place = NodePlace {
             http_port: free_port()?,
-            ws_port: free_port()?,
             scratch: tempfile::tempdir().wrap_err("scratch folder")?,
         };
         let mut command = Command::new(&self.binary);
@@ -85,7 +86,6 @@ impl RapidReth {
                 "--ipcdisable",
             ])
             .args(["--http", "--http.port", &place.http_port.to_string()])
-            .args(["--ws", "--ws.port", &place.ws_port.to_string()])
             .args(["--authrpc.port", &free_port()?.to_string()])
             .arg("--datadir")
             .arg(place.scratch.path().join("data"))
@@ -98,6 +98,9 @@ impl RapidReth {
                 "--miniblock.interval",
                 &humantime::format_duration(interval).to_string(),
             ]);
+        }
+        if let Some(port) = self.metrics_port {
+            command.args(["--metrics", &format!("127.0.0.1:{port}")]);
         }
         NodeProcess::start(command, place).await
     }
@@ -130,7 +133,6 @@ impl Anvil {
         let port = free_port()?;
         let place = NodePlace {
             http_port: port,
-            ws_port: port,
             scratch: tempfile::tempdir().wrap_err("scratch folder")?,
         };
         let mut command = Command::new(&self.binary);

@@ -34,14 +34,6 @@ impl Endpoint {
         }
     }
 
-    /// WebSocket at `127.0.0.1:port`.
-    pub(crate) fn local_ws(port: u16) -> Self {
-        Self::Ws {
-            url: format!("ws://127.0.0.1:{port}/"),
-            port,
-        }
-    }
-
     /// The TCP port of the endpoint.
     pub(crate) const fn port(&self) -> u16 {
         match self {

@@ -8,10 +8,10 @@ mod http;
 mod ws;
 
 pub(crate) use endpoint::Endpoint;
-pub(crate) use ws::WsConnection;
 
 use http::HttpConnection;
 use hyper::body::Bytes;
+use ws::WsConnection;
 
 /// A connection that sends one request at a time.
 #[derive(Debug)]

@@ -47,7 +47,7 @@ impl WsConnection {
     ///
     /// # Errors
     /// If the connection breaks or the endpoint closes it.
-    pub(crate) async fn next(&mut self) -> eyre::Result<Bytes> {
+    async fn next(&mut self) -> eyre::Result<Bytes> {
         loop {
             match self.stream.next().await.ok_or_eyre("connection closed")?? {
                 Message::Text(text) => return Ok(text.into()),

@@ -1,0 +1,220 @@
+//! The sequencer in this process: recovered transactions go straight to the pool's ready side, and the clock runs from
+//! the sequencer's start until the last of them is published.
+
+use crate::{
+    account::{Account, SignedTransaction},
+    chain::{ChainTerms, Intent},
+    process,
+};
+use alloy_primitives::U256;
+use eyre::{ensure, eyre};
+use rapid_chain::{Chain, ChainConfig};
+use rapid_chainspec::ChainSpec;
+use rapid_log::Durability;
+use rapid_pool::{HeadInfo, Origin, Pool, PoolConfig, SubPoolLimit};
+use rapid_sequencer::{Sequencer, SequencerConfig, SystemHost};
+use rayon::prelude::*;
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Fee cap of the transactions in wei: far above what the base fee reaches in a run.
+const MAX_FEE: u128 = 1_000_000_000_000;
+/// Tip in wei.
+const PRIORITY_FEE: u128 = 1_000_000;
+
+/// Balance of each sender at genesis, in wei.
+const SENDER_BALANCE: U256 = U256::from_limbs([0, 0, 1 << 30, 0]);
+
+/// Pause between two looks at the pool.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
+
+/// How long nothing may be published before the run gives up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What is run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PipelinePlan {
+    /// Transactions.
+    pub(crate) count: usize,
+    /// Accounts that send them in turn.
+    pub(crate) senders: usize,
+    /// Mini-block interval.
+    pub(crate) interval: Duration,
+    /// When a mini-block is announced.
+    pub(crate) durability: Durability,
+    /// Decides the senders' keys.
+    pub(crate) seed: u64,
+}
+
+/// One run.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct PipelineRound {
+    /// Transactions published per second of wall time.
+    pub(crate) published_per_second: f64,
+    /// CPU nanoseconds per transaction of each thread that worked, by thread name (15 characters of it).
+    pub(crate) cpu_ns_per_transaction: BTreeMap<String, f64>,
+    /// Mini-blocks made.
+    pub(crate) mini_blocks: u64,
+}
+
+/// A chain whose genesis funds the senders, and their signed transactions.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    plan: PipelinePlan,
+    spec: Arc<ChainSpec>,
+    transactions: Vec<SignedTransaction>,
+}
+
+impl Pipeline {
+    /// The real-time chain with funded senders, and payments between them.
+    ///
+    /// # Errors
+    /// If the chain's genesis cannot be made.
+    pub(crate) fn prepare(plan: PipelinePlan) -> eyre::Result<Self> {
+        ensure!(
+            plan.senders > 0 && plan.count > 0,
+            "there must be transactions and senders"
+        );
+        let senders: Vec<_> = (0..plan.senders as u64)
+            .into_par_iter()
+            .map(|index| Account::seeded(plan.seed, index))
+            .collect();
+        let mut genesis = ChainSpec::realtime().genesis().clone();
+        for sender in &senders {
+            genesis.alloc.entry(sender.address()).or_default().balance = SENDER_BALANCE;
+        }
+        let spec = Arc::new(ChainSpec::from_genesis(genesis)?);
+        let terms = ChainTerms {
+            chain_id: spec.chain_id(),
+            max_fee_per_gas: MAX_FEE,
+            max_priority_fee_per_gas: PRIORITY_FEE,
+        };
+        let transactions = (0..plan.count)
+            .into_par_iter()
+            .map(|index| {
+                let sender = &senders[index % senders.len()];
+                let to = senders[(index + 1) % senders.len()].address();
+                let nonce = (index / senders.len()) as u64;
+                sender.sign(terms.transaction(Intent::payment(to, U256::from(1)), nonce))
+            })
+            .collect();
+        Ok(Self {
+            plan,
+            spec,
+            transactions,
+        })
+    }
+
+    /// Fills the pool, starts the sequencer on an empty data directory, and waits until everything is published.
+    ///
+    /// # Errors
+    /// If a part does not start, a transaction is refused, or the sealed blocks do not hold all transactions.
+    pub(crate) fn run(&self) -> eyre::Result<PipelineRound> {
+        let scratch = tempfile::tempdir()?;
+        let mut config = ChainConfig::new(scratch.path().to_owned());
+        config.log.durability = self.plan.durability;
+        let opened = Chain::open(Arc::clone(&self.spec), &config)?;
+        let chain = opened.chain.clone();
+        let pool = self.filled_pool(&chain)?;
+        let first_mini_block = chain.view().mini_block;
+
+        let before = process::own_threads()?;
+        let started = Instant::now();
+        let sequencer_config = SequencerConfig {
+            mini_block_interval: self.plan.interval,
+            ..SequencerConfig::default()
+        };
+        let sequencer = Sequencer::start(sequencer_config, SystemHost, opened, pool.clone())?;
+        await_empty(&pool)?;
+        let elapsed = started.elapsed();
+        let after = process::own_threads()?;
+
+        let mini_blocks = chain.view().mini_block.0 - first_mini_block.0;
+        await_sealed(&chain, self.plan.count)?;
+        sequencer.stop()?;
+
+        let mut cpu: BTreeMap<String, f64> = BTreeMap::new();
+        for (id, (name, time)) in after {
+            let spent = time.saturating_sub(before.get(&id).map_or(Duration::ZERO, |(_, time)| *time));
+            *cpu.entry(name).or_default() += spent.as_nanos() as f64 / self.plan.count as f64;
+        }
+        cpu.retain(|_, nanoseconds| *nanoseconds >= 1.0);
+        Ok(PipelineRound {
+            published_per_second: self.plan.count as f64 / elapsed.as_secs_f64(),
+            cpu_ns_per_transaction: cpu,
+            mini_blocks,
+        })
+    }
+
+    /// A pool that holds the whole workload, executable.
+    fn filled_pool(&self, chain: &Chain) -> eyre::Result<Pool> {
+        let count = self.plan.count;
+        let mut config = PoolConfig::new(self.spec.chain_id());
+        config.pending = SubPoolLimit {
+            count_max: count,
+            bytes_max: usize::MAX,
+        };
+        config.account_slots_max = count;
+        config.ready_queue_len = count;
+        let view = chain.view();
+        let head = HeadInfo::of(chain.spec(), &chain.simulation_environment(&view, 0)?);
+        let pool = Pool::new(config, &head);
+        let recovered = self
+            .transactions
+            .par_iter()
+            .map(|signed| pool.decode_bytes_and_recover(signed.raw.clone()))
+            .collect::<Result<Vec<_>, _>>()?;
+        for result in pool.submit_batch(Origin::External, recovered, &view.state, &head) {
+            result?;
+        }
+        ensure!(
+            pool.status().pending == count,
+            "only {} of {count} are executable",
+            pool.status().pending
+        );
+        Ok(pool)
+    }
+}
+
+fn await_empty(pool: &Pool) -> eyre::Result<()> {
+    let (mut pending, mut changed) = (pool.status().pending, Instant::now());
+    while pending > 0 {
+        thread::sleep(POLL_INTERVAL);
+        let now = pool.status().pending;
+        if now != pending {
+            (pending, changed) = (now, Instant::now());
+        }
+        ensure!(
+            changed.elapsed() < PATIENCE,
+            "{pending} transactions are not published"
+        );
+    }
+    Ok(())
+}
+
+/// Waits until sealed blocks hold `count` transactions: what was measured is what the chain has.
+fn await_sealed(chain: &Chain, count: usize) -> eyre::Result<()> {
+    let (mut next, mut sealed) = (1, 0);
+    let deadline = Instant::now() + PATIENCE;
+    while sealed < count {
+        let head = chain.view().head.header.number;
+        while next <= head {
+            let block = chain
+                .block_by_number(next)?
+                .ok_or_else(|| eyre!("sealed block {next} is gone"))?;
+            sealed += block.body.transactions.len();
+            next += 1;
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "only {sealed} of {count} transactions are sealed"
+        );
+        thread::sleep(POLL_INTERVAL);
+    }
+    Ok(())
+}
