@@ -68,7 +68,11 @@ impl TcpConfig {
     /// The standard namespaces, no CORS.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, namespaces: NamespaceSelection::standard(), cors: None }
+        Self {
+            address,
+            namespaces: NamespaceSelection::standard(),
+            cors: None,
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! From the chain's own types to what JSON-RPC answers.
 
-use alloy_consensus::{ReceiptEnvelope, ReceiptWithBloom, Transaction as _, TxReceipt, transaction::TransactionInfo};
+use alloy_consensus::{
+    ReceiptEnvelope, ReceiptWithBloom, Transaction as _, TxReceipt, transaction::TransactionInfo,
+};
 use alloy_primitives::{B256, Sealable, Sealed, U256};
 use alloy_rlp::Encodable;
 use alloy_rpc_types_eth::{
@@ -8,8 +10,8 @@ use alloy_rpc_types_eth::{
 };
 use rapid_chain::{OpenBlock, TransactionAt};
 use rapid_chainspec::ChainSpec;
-use rapid_primitives::{Receipt, Recovered, SealedBlock, SealedMiniBlock, TransactionSigned};
 use rapid_pool::PooledTransaction;
+use rapid_primitives::{Receipt, Recovered, SealedBlock, SealedMiniBlock, TransactionSigned};
 
 /// A transaction as `eth_getTransactionByHash` answers it.
 pub type RpcTransaction = Transaction<TransactionSigned>;
@@ -121,8 +123,23 @@ pub(crate) fn pooled_transaction(pooled: &PooledTransaction) -> RpcTransaction {
 /// The receipt of an included transaction.
 pub(crate) fn included_receipt(at: TransactionAt, spec: &ChainSpec) -> TransactionReceipt {
     let place = Place::of(&at);
-    let TransactionAt { transaction, sender, receipt, gas_used, .. } = at;
-    self::receipt(ReceiptSource { transaction: &transaction, sender, receipt, gas_used }, &place, spec)
+    let TransactionAt {
+        transaction,
+        sender,
+        receipt,
+        gas_used,
+        ..
+    } = at;
+    self::receipt(
+        ReceiptSource {
+            transaction: &transaction,
+            sender,
+            receipt,
+            gas_used,
+        },
+        &place,
+        spec,
+    )
 }
 
 /// What a receipt answer is made of.
@@ -135,10 +152,16 @@ pub(crate) struct ReceiptSource<'a> {
 
 /// A receipt at a place.
 pub(crate) fn receipt(source: ReceiptSource<'_>, place: &Place, spec: &ChainSpec) -> TransactionReceipt {
-    let ReceiptSource { transaction, sender, receipt, gas_used } = source;
+    let ReceiptSource {
+        transaction,
+        sender,
+        receipt,
+        gas_used,
+    } = source;
     let blob_gas_used = transaction.blob_gas_used();
     let blob_gas_price = blob_gas_used.and(place.excess_blob_gas).and_then(|excess| {
-        spec.blob_params_at_timestamp(place.timestamp).map(|params| params.calc_blob_fee(excess))
+        spec.blob_params_at_timestamp(place.timestamp)
+            .map(|params| params.calc_blob_fee(excess))
     });
     let tx_type = receipt.tx_type;
     let bloom = receipt.bloom();
@@ -164,7 +187,10 @@ pub(crate) fn receipt(source: ReceiptSource<'_>, place: &Place, spec: &ChainSpec
         blob_gas_price,
         from: sender,
         to: transaction.to(),
-        contract_address: transaction.to().is_none().then(|| sender.create(transaction.nonce())),
+        contract_address: transaction
+            .to()
+            .is_none()
+            .then(|| sender.create(transaction.nonce())),
     }
 }
 
@@ -198,7 +224,12 @@ pub(crate) fn receipts(
     let mut answers = Vec::with_capacity(transactions.len());
     for ((transaction, &sender), receipt) in transactions.iter().zip(senders).zip(receipts) {
         let gas_used = receipt.cumulative_gas_used - gas_before;
-        let source = ReceiptSource { transaction, sender, receipt: receipt.clone(), gas_used };
+        let source = ReceiptSource {
+            transaction,
+            sender,
+            receipt: receipt.clone(),
+            gas_used,
+        };
         answers.push(self::receipt(source, &place, spec));
         gas_before = receipt.cumulative_gas_used;
         place = place.after(receipt);
@@ -213,7 +244,10 @@ pub(crate) fn transactions<'a>(
 ) -> Vec<RpcTransaction> {
     run.zip(place.transaction_index..)
         .map(|((signed, sender), transaction_index)| {
-            let place = Place { transaction_index, ..place };
+            let place = Place {
+                transaction_index,
+                ..place
+            };
             transaction(Recovered::new_unchecked(signed.clone(), sender), &place)
         })
         .collect()
@@ -224,7 +258,9 @@ pub(crate) fn block(block: &SealedBlock, detail: TransactionDetail) -> RpcBlock 
     let run = block.body.transactions.iter().zip(block.senders.iter().copied());
     let transactions = match detail {
         TransactionDetail::Full => BlockTransactions::Full(transactions(run, Place::first_of_block(block))),
-        TransactionDetail::Hashes => BlockTransactions::Hashes(run.map(|(signed, _)| *signed.tx_hash()).collect()),
+        TransactionDetail::Hashes => {
+            BlockTransactions::Hashes(run.map(|(signed, _)| *signed.tx_hash()).collect())
+        }
     };
     Block {
         header: header(block),
@@ -245,9 +281,7 @@ pub(crate) fn header(block: &SealedBlock) -> RpcHeader {
 /// Length of the body's fields inside the list that a block is.
 fn body_length(block: &SealedBlock) -> usize {
     let body = &block.body;
-    body.transactions.length()
-        + body.ommers.length()
-        + body.withdrawals.as_ref().map_or(0, Encodable::length)
+    body.transactions.length() + body.ommers.length() + body.withdrawals.as_ref().map_or(0, Encodable::length)
 }
 
 /// A block that is not sealed, as the `pending` block: what is known so far, under the zero hash.
@@ -255,19 +289,28 @@ pub(crate) fn open_block(open: &OpenBlock, detail: TransactionDetail) -> RpcBloc
     let mini_blocks = || open.mini_blocks.iter().map(|mini_block| &**mini_block);
     let transactions = match detail {
         TransactionDetail::Hashes => BlockTransactions::Hashes(
-            mini_blocks().flat_map(|m| m.body().transactions.iter().map(|signed| *signed.tx_hash())).collect(),
+            mini_blocks()
+                .flat_map(|m| m.body().transactions.iter().map(|signed| *signed.tx_hash()))
+                .collect(),
         ),
         TransactionDetail::Full => BlockTransactions::Full(
             mini_blocks()
                 .flat_map(|mini_block| {
-                    let run = mini_block.body().transactions.iter().zip(mini_block.body().senders.iter().copied());
+                    let run = mini_block
+                        .body()
+                        .transactions
+                        .iter()
+                        .zip(mini_block.body().senders.iter().copied());
                     transactions(run, Place::first_of_mini_block(mini_block))
                 })
                 .collect(),
         ),
     };
     let header = Sealed::new_unchecked(open.header_so_far(), B256::ZERO);
-    let withdrawals = open.mini_blocks.last().and_then(|last| last.header().close.as_ref()?.withdrawals.clone());
+    let withdrawals = open
+        .mini_blocks
+        .last()
+        .and_then(|last| last.header().close.as_ref()?.withdrawals.clone());
     Block {
         header: RpcHeader::from_consensus(header, None, None),
         uncles: Vec::new(),
@@ -278,12 +321,18 @@ pub(crate) fn open_block(open: &OpenBlock, detail: TransactionDetail) -> RpcBloc
 
 /// All receipts of a block that is not sealed.
 pub(crate) fn open_block_receipts(open: &OpenBlock, spec: &ChainSpec) -> Vec<TransactionReceipt> {
-    open.mini_blocks.iter().flat_map(|mini_block| mini_block_receipts(mini_block, spec)).collect()
+    open.mini_blocks
+        .iter()
+        .flat_map(|mini_block| mini_block_receipts(mini_block, spec))
+        .collect()
 }
 
 /// All receipts of a mini-block.
 pub(crate) fn mini_block_receipts(mini_block: &SealedMiniBlock, spec: &ChainSpec) -> Vec<TransactionReceipt> {
     let body = mini_block.body();
-    let start = (Place::first_of_mini_block(mini_block), mini_block.header().position.gas_used);
+    let start = (
+        Place::first_of_mini_block(mini_block),
+        mini_block.header().position.gas_used,
+    );
     receipts(&body.transactions, &body.senders, &body.receipts, start, spec)
 }

@@ -41,7 +41,11 @@ impl Default for EngineInfo {
 
 impl EngineIdentityServer for EngineInfo {
     fn exchange_capabilities(&self, capabilities: Vec<String>) -> Answer<Vec<String>> {
-        tracing::debug!(theirs = capabilities.len(), ours = self.capabilities.len(), "capabilities exchanged");
+        tracing::debug!(
+            theirs = capabilities.len(),
+            ours = self.capabilities.len(),
+            "capabilities exchanged"
+        );
         Ok(self.capabilities.clone())
     }
 

@@ -157,7 +157,7 @@ impl From<RpcError> for ErrorObjectOwned {
 
 /// `execution reverted`, with the reason if the output carries one (`Error(string)`, `Panic(uint256)`, plain text).
 fn revert_message(output: &Bytes) -> String {
-    match alloy_sol_types::decode_revert_reason(output) {
+    match alloy_sol_types::decode_revert_reason(output).filter(|reason| !reason.is_empty()) {
         Some(reason) => {
             let reason = reason.strip_prefix("revert: ").unwrap_or(&reason);
             format!("execution reverted: {reason}")
@@ -185,16 +185,28 @@ mod tests {
         let error = ErrorObjectOwned::from(RpcError::Reverted(output.clone()));
         assert_eq!(error.code(), 3);
         assert_eq!(error.message(), "execution reverted: not enough");
-        assert_eq!(error.data().unwrap().get(), serde_json::to_string(&output).unwrap());
+        assert_eq!(
+            error.data().unwrap().get(),
+            serde_json::to_string(&output).unwrap()
+        );
         let silent = ErrorObjectOwned::from(RpcError::Reverted(Bytes::new()));
-        assert_eq!((silent.message(), silent.data().unwrap().get()), ("execution reverted", "\"0x\""));
+        assert_eq!(
+            (silent.message(), silent.data().unwrap().get()),
+            ("execution reverted", "\"0x\"")
+        );
     }
 
     #[test]
     fn sync_errors_carry_what_the_caller_needs_next() {
         let hash = B256::repeat_byte(7);
-        let timeout = ErrorObjectOwned::from(RpcError::SyncTimeout { hash, timeout: std::time::Duration::from_secs(2) });
-        assert_eq!((timeout.code(), timeout.data().unwrap().get()), (4, format!("\"{hash}\"").as_str()));
+        let timeout = ErrorObjectOwned::from(RpcError::SyncTimeout {
+            hash,
+            timeout: std::time::Duration::from_secs(2),
+        });
+        assert_eq!(
+            (timeout.code(), timeout.data().unwrap().get()),
+            (4, format!("\"{hash}\"").as_str())
+        );
         assert!(timeout.message().contains(&hash.to_string()));
         let gap = ErrorObjectOwned::from(RpcError::SyncNonceGap { expected: 16 });
         assert_eq!((gap.code(), gap.data().unwrap().get()), (6, "\"0x10\""));

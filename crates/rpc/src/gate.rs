@@ -35,7 +35,11 @@ impl Deadline {
     /// # Errors
     /// [`RpcError::Timeout`] once the time is over.
     pub(crate) fn check(&self) -> RpcResult<()> {
-        if Instant::now() >= self.at { Err(RpcError::Timeout(self.time_max)) } else { Ok(()) }
+        if Instant::now() >= self.at {
+            Err(RpcError::Timeout(self.time_max))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -62,13 +66,21 @@ impl Gate {
         F: FnOnce(Deadline) -> RpcResult<T> + Send + 'static,
         T: Send + 'static,
     {
-        let deadline = Deadline { at: Instant::now() + self.time_max, time_max: self.time_max };
+        let deadline = Deadline {
+            at: Instant::now() + self.time_max,
+            time_max: self.time_max,
+        };
         let Some(place) = Waiting::enter(&self.waiting, self.waiting_max) else {
             metrics::counter!("rapid_reth_rpc_busy_calls_total").increment(1);
             return Err(RpcError::Busy);
         };
         let work = async {
-            let permit = self.running.clone().acquire_owned().await.expect("the semaphore is never closed");
+            let permit = self
+                .running
+                .clone()
+                .acquire_owned()
+                .await
+                .expect("the semaphore is never closed");
             drop(place);
             let done = tokio::task::spawn_blocking(move || {
                 let result = deadline.check().and_then(|()| call(deadline));

@@ -49,8 +49,14 @@ impl RpcModules {
     ///
     /// # Errors
     /// When one of them is there already. Names that are not registered are passed over.
-    pub fn expose_on_auth(&mut self, namespace: Namespace, names: &[&'static str]) -> Result<(), RegisterMethodError> {
-        let Some(methods) = self.namespaces.get(&namespace) else { return Ok(()) };
+    pub fn expose_on_auth(
+        &mut self,
+        namespace: Namespace,
+        names: &[&'static str],
+    ) -> Result<(), RegisterMethodError> {
+        let Some(methods) = self.namespaces.get(&namespace) else {
+            return Ok(());
+        };
         let mut exposed = Methods::new();
         for name in names {
             if let Some(callback) = methods.method(name) {
@@ -71,13 +77,17 @@ impl RpcModules {
         let mut served = HashMap::new();
         for namespace in selection.iter() {
             if let Some(of_namespace) = self.namespaces.get(&namespace) {
-                methods.merge(of_namespace.clone()).expect("names differ between namespaces");
+                methods
+                    .merge(of_namespace.clone())
+                    .expect("names differ between namespaces");
                 served.insert(namespace.name(), "1.0");
             }
         }
         if selection.contains(Namespace::Rpc) {
             served.insert(Namespace::Rpc.name(), "1.0");
-            methods.merge(rpc_modules(served)).expect("only this place registers rpc_modules");
+            methods
+                .merge(rpc_modules(served))
+                .expect("only this place registers rpc_modules");
         }
         self.with_submit(methods)
     }
@@ -89,13 +99,19 @@ impl RpcModules {
 
     fn with_submit(&self, methods: Methods) -> TransportMethods {
         let serves_raw = methods.method("eth_sendRawTransaction").is_some();
-        TransportMethods { methods, submit: self.submit.clone().filter(|_| serves_raw) }
+        TransportMethods {
+            methods,
+            submit: self.submit.clone().filter(|_| serves_raw),
+        }
     }
 }
 
 impl fmt::Debug for RpcModules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RpcModules").field("namespaces", &self.namespaces).field("auth", &self.auth).finish()
+        f.debug_struct("RpcModules")
+            .field("namespaces", &self.namespaces)
+            .field("auth", &self.auth)
+            .finish()
     }
 }
 

@@ -183,12 +183,18 @@ mod tests {
     fn the_first_item_decides_about_keywords() {
         assert_eq!("ALL,eth".parse(), Ok(NamespaceSelection::all()));
         assert_eq!("None".parse(), Ok(NamespaceSelection::none()));
-        assert_eq!("eth,all".parse::<NamespaceSelection>(), Err(UnknownNamespace("all".into())));
+        assert_eq!(
+            "eth,all".parse::<NamespaceSelection>(),
+            Err(UnknownNamespace("all".into()))
+        );
     }
 
     #[test]
     fn unknown_names_are_refused() {
-        assert_eq!("eth,nope".parse::<NamespaceSelection>(), Err(UnknownNamespace("nope".into())));
+        assert_eq!(
+            "eth,nope".parse::<NamespaceSelection>(),
+            Err(UnknownNamespace("nope".into()))
+        );
         assert!("".parse::<NamespaceSelection>().is_err());
     }
 }

@@ -62,11 +62,17 @@ pub(crate) struct TxpoolMethods(pub(crate) Arc<EthContext>);
 impl TxpoolServer for TxpoolMethods {
     fn status(&self) -> Answer<Status> {
         let status = self.0.pool.status();
-        Ok(Status { pending: U64::from(status.pending), queued: U64::from(status.queued) })
+        Ok(Status {
+            pending: U64::from(status.pending),
+            queued: U64::from(status.queued),
+        })
     }
 
     async fn content(&self) -> Answer<Halves<BySender<RpcTransaction>>> {
-        Ok(self.0.heavy(|context, _| Ok(context.pooled_by_sender(convert::pooled_transaction))).await?)
+        Ok(self
+            .0
+            .heavy(|context, _| Ok(context.pooled_by_sender(convert::pooled_transaction)))
+            .await?)
     }
 
     fn content_from(&self, from: Address) -> Answer<Halves<BTreeMap<String, RpcTransaction>>> {
@@ -77,11 +83,17 @@ impl TxpoolServer for TxpoolMethods {
             };
             transactions.iter().map(entry).collect()
         };
-        Ok(Halves { pending: by_nonce(&content.pending), queued: by_nonce(&content.queued) })
+        Ok(Halves {
+            pending: by_nonce(&content.pending),
+            queued: by_nonce(&content.queued),
+        })
     }
 
     async fn inspect(&self) -> Answer<Halves<BySender<String>>> {
-        Ok(self.0.heavy(|context, _| Ok(context.pooled_by_sender(summary))).await?)
+        Ok(self
+            .0
+            .heavy(|context, _| Ok(context.pooled_by_sender(summary)))
+            .await?)
     }
 }
 
@@ -91,19 +103,30 @@ impl EthContext {
         let by_sender = |transactions: &[Arc<PooledTransaction>]| {
             let mut by_sender = BySender::new();
             for pooled in transactions {
-                let sender = by_sender.entry(pooled.sender().to_checksum(None)).or_insert_with(BTreeMap::new);
+                let sender = by_sender
+                    .entry(pooled.sender().to_checksum(None))
+                    .or_insert_with(BTreeMap::new);
                 sender.insert(pooled.nonce().to_string(), describe(pooled));
             }
             by_sender
         };
-        Halves { pending: by_sender(&content.pending), queued: by_sender(&content.queued) }
+        Halves {
+            pending: by_sender(&content.pending),
+            queued: by_sender(&content.queued),
+        }
     }
 }
 
 /// `<to>: <value> wei + <gas> gas × <fee cap> wei`, as in geth and reth.
 fn summary(pooled: &PooledTransaction) -> String {
     let transaction = pooled.transaction();
-    let to = transaction.to().map_or_else(|| "contract creation".to_owned(), |to| to.to_checksum(None));
-    let (value, gas, price) = (transaction.value(), transaction.gas_limit(), transaction.max_fee_per_gas());
+    let to = transaction
+        .to()
+        .map_or_else(|| "contract creation".to_owned(), |to| to.to_checksum(None));
+    let (value, gas, price) = (
+        transaction.value(),
+        transaction.gas_limit(),
+        transaction.max_fee_per_gas(),
+    );
     format!("{to}: {value} wei + {gas} gas \u{d7} {price} wei")
 }

@@ -76,7 +76,9 @@ impl BlockMethods {
         F: FnOnce(&EthContext, &BlockRef) -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.0.heavy(move |context, _| Ok(context.block_ref(id)?.map(|block| convert(context, &block)))).await
+        self.0
+            .heavy(move |context, _| Ok(context.block_ref(id)?.map(|block| convert(context, &block))))
+            .await
     }
 
     async fn block(&self, id: BlockId, detail: TransactionDetail) -> RpcResult<Option<RpcBlock>> {
@@ -121,9 +123,11 @@ impl BlockMethods {
 
     async fn uncle(&self, id: BlockId, index: Index) -> RpcResult<Option<RpcBlock>> {
         let uncle = self.with_block(id, move |_, block| match block {
-            BlockRef::Sealed(block) => {
-                block.body.ommers.get(index.0).map(|header| RpcBlock::uncle_from_header(header.clone()))
-            }
+            BlockRef::Sealed(block) => block
+                .body
+                .ommers
+                .get(index.0)
+                .map(|header| RpcBlock::uncle_from_header(header.clone())),
             BlockRef::Open(_) => None,
         });
         Ok(uncle.await?.flatten())
@@ -137,7 +141,13 @@ impl EthContext {
             BlockRef::Open(open) => convert::open_block_receipts(open, spec),
             BlockRef::Sealed(block) => {
                 let start = (Place::first_of_block(block), 0);
-                convert::receipts(&block.body.transactions, &block.senders, &block.receipts, start, spec)
+                convert::receipts(
+                    &block.body.transactions,
+                    &block.senders,
+                    &block.receipts,
+                    start,
+                    spec,
+                )
             }
         }
     }

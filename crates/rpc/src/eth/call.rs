@@ -6,7 +6,10 @@ use alloy_eips::{BlockId, eip2930::AccessListResult};
 use alloy_primitives::{Bytes, TxKind, U256};
 use alloy_rpc_types_eth::{BlockOverrides, TransactionRequest, state::StateOverride};
 use jsonrpsee::{core::RpcResult as Answer, proc_macros::rpc};
-use revm::context::{result::{ExecutionResult, HaltReason}, transaction::Transaction as _};
+use revm::context::{
+    result::{ExecutionResult, HaltReason},
+    transaction::Transaction as _,
+};
 use revm_inspectors::access_list::AccessListInspector;
 
 use super::{
@@ -71,7 +74,10 @@ impl EthCallServer for CallMethods {
         state_overrides: Option<StateOverride>,
         block_overrides: Option<Box<BlockOverrides>>,
     ) -> Answer<Bytes> {
-        let overrides = Overrides { state: state_overrides, block: block_overrides };
+        let overrides = Overrides {
+            state: state_overrides,
+            block: block_overrides,
+        };
         let answer = self.0.heavy(move |context, _| {
             let base = context.simulation(block)?;
             output(context.prepare(base, request, overrides)?.run()?)
@@ -86,8 +92,13 @@ impl EthCallServer for CallMethods {
         state_overrides: Option<StateOverride>,
         block_overrides: Option<Box<BlockOverrides>>,
     ) -> Answer<U256> {
-        let overrides = Overrides { state: state_overrides, block: block_overrides };
-        let gas = self.0.heavy(move |context, deadline| context.estimate(request, block, overrides, deadline));
+        let overrides = Overrides {
+            state: state_overrides,
+            block: block_overrides,
+        };
+        let gas = self
+            .0
+            .heavy(move |context, deadline| context.estimate(request, block, overrides, deadline));
         Ok(U256::from(gas.await?))
     }
 
@@ -97,8 +108,14 @@ impl EthCallServer for CallMethods {
         block: Option<BlockId>,
         state_overrides: Option<StateOverride>,
     ) -> Answer<AccessListResult> {
-        let overrides = Overrides { state: state_overrides, block: None };
-        Ok(self.0.heavy(move |context, _| context.access_list(request, block, overrides)).await?)
+        let overrides = Overrides {
+            state: state_overrides,
+            block: None,
+        };
+        Ok(self
+            .0
+            .heavy(move |context, _| context.access_list(request, block, overrides))
+            .await?)
     }
 }
 
@@ -147,14 +164,20 @@ impl EthContext {
         }
         let result = simulation.run()?;
         let error = error.or_else(|| failure(&result));
-        Ok(AccessListResult { access_list, gas_used: U256::from(result.tx_gas_used()), error })
+        Ok(AccessListResult {
+            access_list,
+            gas_used: U256::from(result.tx_gas_used()),
+            error,
+        })
     }
 }
 
 impl Simulation {
     /// A transfer of value to an account without code costs the same everywhere.
     fn is_plain_transfer(&mut self) -> RpcResult<bool> {
-        let TxKind::Call(to) = self.call.kind() else { return Ok(false) };
+        let TxKind::Call(to) = self.call.kind() else {
+            return Ok(false);
+        };
         let is_bare = self.call.data.is_empty()
             && self.call.access_list.is_empty()
             && self.call.authorization_list.is_empty();
@@ -176,7 +199,11 @@ fn search(simulation: &mut Simulation, deadline: Deadline) -> RpcResult<u64> {
     let (gas_used, refunded) = match simulation.run_with_gas(highest)? {
         Some(ExecutionResult::Success { gas, .. }) => (gas.tx_gas_used(), gas.inner_refunded()),
         Some(result) => return Err(failed_at_highest(result)),
-        None => return Err(RpcError::InvalidInput(format!("gas required exceeds allowance ({highest})"))),
+        None => {
+            return Err(RpcError::InvalidInput(format!(
+                "gas required exceeds allowance ({highest})"
+            )));
+        }
     };
     let mut lowest = gas_used.saturating_sub(1);
     // What was refunded at the end, the stipend, and what callers keep back have to be there first.

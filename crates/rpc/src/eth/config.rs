@@ -31,7 +31,13 @@ pub struct GasOracleConfig {
 
 impl Default for GasOracleConfig {
     fn default() -> Self {
-        Self { blocks: 20, percentile: 60, ignore_price: 0, max_price: 500_000_000_000, default_tip: 1_000_000_000 }
+        Self {
+            blocks: 20,
+            percentile: 60,
+            ignore_price: 0,
+            max_price: 500_000_000_000,
+            default_tip: 1_000_000_000,
+        }
     }
 }
 
@@ -108,7 +114,11 @@ impl Default for EthConfig {
 impl EthConfig {
     /// Gas that a call may use at most when it asks for `requested`.
     pub(crate) fn capped_gas(&self, requested: u64) -> u64 {
-        if self.gas_cap == 0 { requested } else { requested.min(self.gas_cap) }
+        if self.gas_cap == 0 {
+            requested
+        } else {
+            requested.min(self.gas_cap)
+        }
     }
 }
 

@@ -66,9 +66,26 @@ pub(crate) struct SimulationBase {
 
 impl EthContext {
     pub(crate) fn new(parts: EthParts) -> Self {
-        let EthParts { chain, pool, recovery, signers, config } = parts;
-        let gate = Gate::new(config.heavy_calls_max, config.heavy_calls_waiting_max, config.call_timeout);
-        Self { chain, pool, recovery, signers, config, gate }
+        let EthParts {
+            chain,
+            pool,
+            recovery,
+            signers,
+            config,
+        } = parts;
+        let gate = Gate::new(
+            config.heavy_calls_max,
+            config.heavy_calls_waiting_max,
+            config.call_timeout,
+        );
+        Self {
+            chain,
+            pool,
+            recovery,
+            signers,
+            config,
+            gate,
+        }
     }
 
     /// The sealed block behind a tag or number, for queries about sealed history. `pending` is the newest sealed one.
@@ -92,7 +109,9 @@ impl EthContext {
             BlockId::Hash(RpcBlockHash { block_hash, .. }) => {
                 Ok(self.chain.block_by_hash(block_hash)?.map(BlockRef::Sealed))
             }
-            BlockId::Number(BlockNumberOrTag::Latest) => Ok(Some(BlockRef::Sealed(self.chain.view().head.clone()))),
+            BlockId::Number(BlockNumberOrTag::Latest) => {
+                Ok(Some(BlockRef::Sealed(self.chain.view().head.clone())))
+            }
             BlockId::Number(BlockNumberOrTag::Pending) => {
                 let view = self.chain.view();
                 Ok(Some(match view.newest_unsealed() {
@@ -140,11 +159,17 @@ impl EthContext {
         let view = self.chain.view();
         if self.is_newest(&view, id) {
             let environment = self.chain.simulation_environment(&view, now_seconds())?;
-            return Ok(SimulationBase { state: view.state.clone(), environment });
+            return Ok(SimulationBase {
+                state: view.state.clone(),
+                environment,
+            });
         }
         let block = self.sealed_block(id)?;
         let state = self.chain.state_at(block.number())?;
-        Ok(SimulationBase { state, environment: environment_of_header(&block.header) })
+        Ok(SimulationBase {
+            state,
+            environment: environment_of_header(&block.header),
+        })
     }
 
     /// What the pool has to know of the open block.
@@ -198,7 +223,9 @@ impl EthContext {
 
 /// Seconds since the epoch.
 pub(crate) fn now_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 /// No block answers to the id.

@@ -74,7 +74,9 @@ impl EthFeesServer for FeeMethods {
         let fee = params
             .zip(spec.next_excess_blob_gas(&head.header, now_seconds().max(head.header.timestamp + 1)))
             .map(|(params, excess)| params.calc_blob_fee(excess))
-            .ok_or_else(|| RpcError::Internal("excess blob gas not set: the chain is before Cancun".to_owned()))?;
+            .ok_or_else(|| {
+                RpcError::Internal("excess blob gas not set: the chain is before Cancun".to_owned())
+            })?;
         Ok(price(fee))
     }
 
@@ -85,23 +87,32 @@ impl EthFeesServer for FeeMethods {
         percentiles: Option<Vec<f64>>,
     ) -> Answer<FeeHistory> {
         let count = count.saturating_to::<u64>();
-        Ok(self.0.heavy(move |context, deadline| context.fee_history(count, newest, percentiles, deadline)).await?)
+        Ok(self
+            .0
+            .heavy(move |context, deadline| context.fee_history(count, newest, percentiles, deadline))
+            .await?)
     }
 }
 
 impl EthContext {
     /// The percentile of the lowest tips of recent blocks, as configured.
     pub(crate) async fn suggested_tip(self: &Arc<Self>) -> RpcResult<u128> {
-        self.heavy(|context, deadline| context.sample_tips(deadline)).await
+        self.heavy(|context, deadline| context.sample_tips(deadline))
+            .await
     }
 
     fn sample_tips(&self, deadline: Deadline) -> RpcResult<u128> {
         let oracle = &self.config.gas_oracle;
         let head = self.chain.view().head.number();
         let mut tips = Vec::new();
-        for number in (1..=head).rev().take(usize::try_from(oracle.blocks).unwrap_or(usize::MAX)) {
+        for number in (1..=head)
+            .rev()
+            .take(usize::try_from(oracle.blocks).unwrap_or(usize::MAX))
+        {
             deadline.check()?;
-            let Some(block) = self.chain.block_by_number(number)? else { break };
+            let Some(block) = self.chain.block_by_number(number)? else {
+                break;
+            };
             tips.extend(lowest_tips(&block, oracle.ignore_price));
         }
         if tips.is_empty() {
@@ -130,7 +141,10 @@ impl EthContext {
             .ok_or_else(|| RpcError::invalid_params("block range extends beyond current head block"))?;
         let count = count.min(FEE_HISTORY_BLOCKS_MAX).min(newest + 1);
         let oldest = newest + 1 - count;
-        let mut history = FeeHistory { oldest_block: oldest, ..FeeHistory::default() };
+        let mut history = FeeHistory {
+            oldest_block: oldest,
+            ..FeeHistory::default()
+        };
         let mut rewards = percentiles.as_ref().map(|_| Vec::with_capacity(count as usize));
         for number in oldest..=newest {
             deadline.check()?;
@@ -153,12 +167,20 @@ impl EthContext {
     fn push_block(&self, history: &mut FeeHistory, block: &SealedBlock) {
         let header = &block.header;
         let params = self.chain.spec().blob_params_at_timestamp(header.timestamp);
-        history.base_fee_per_gas.push(header.base_fee_per_gas.unwrap_or_default().into());
-        history.gas_used_ratio.push(ratio(header.gas_used, header.gas_limit));
-        let blob_fee = params.zip(header.excess_blob_gas).map_or(0, |(params, excess)| params.calc_blob_fee(excess));
+        history
+            .base_fee_per_gas
+            .push(header.base_fee_per_gas.unwrap_or_default().into());
+        history
+            .gas_used_ratio
+            .push(ratio(header.gas_used, header.gas_limit));
+        let blob_fee = params
+            .zip(header.excess_blob_gas)
+            .map_or(0, |(params, excess)| params.calc_blob_fee(excess));
         history.base_fee_per_blob_gas.push(blob_fee);
         let blob_limit = params.map_or(0, |params| params.max_blob_gas_per_block());
-        history.blob_gas_used_ratio.push(ratio(header.blob_gas_used.unwrap_or_default(), blob_limit));
+        history
+            .blob_gas_used_ratio
+            .push(ratio(header.blob_gas_used.unwrap_or_default(), blob_limit));
     }
 
     /// The fees of the block after the newest.
@@ -176,14 +198,22 @@ impl EthContext {
 }
 
 fn ratio(used: u64, limit: u64) -> f64 {
-    if limit == 0 { 0.0 } else { used as f64 / limit as f64 }
+    if limit == 0 {
+        0.0
+    } else {
+        used as f64 / limit as f64
+    }
 }
 
 fn check_percentiles(percentiles: &[f64]) -> RpcResult<()> {
     if percentiles.len() > PERCENTILES_MAX {
-        return Err(RpcError::invalid_params(format!("more than {PERCENTILES_MAX} reward percentiles")));
+        return Err(RpcError::invalid_params(format!(
+            "more than {PERCENTILES_MAX} reward percentiles"
+        )));
     }
-    let in_range = percentiles.iter().all(|percentile| (0.0..=100.0).contains(percentile));
+    let in_range = percentiles
+        .iter()
+        .all(|percentile| (0.0..=100.0).contains(percentile));
     if !in_range || percentiles.windows(2).any(|pair| pair[0] > pair[1]) {
         return Err(RpcError::invalid_params("invalid reward percentiles"));
     }
@@ -234,7 +264,9 @@ fn block_rewards(block: &SealedBlock, percentiles: &[f64]) -> Vec<u128> {
                 index += 1;
                 gas += transactions[index].gas_used;
             }
-            transactions.get(index).map_or(0, |transaction| transaction.reward)
+            transactions
+                .get(index)
+                .map_or(0, |transaction| transaction.reward)
         })
         .collect()
 }

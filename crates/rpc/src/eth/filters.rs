@@ -11,12 +11,7 @@ use std::{
 
 use alloy_primitives::B256;
 use alloy_rpc_types_eth::{Filter, FilterChanges, FilterId, Log, PendingTransactionFilterKind};
-use jsonrpsee::{
-    core::RpcResult as Answer,
-    proc_macros::rpc,
-    server::IdProvider,
-    types::SubscriptionId,
-};
+use jsonrpsee::{core::RpcResult as Answer, proc_macros::rpc, server::IdProvider, types::SubscriptionId};
 use parking_lot::Mutex;
 use rapid_pool::PooledTransaction;
 use tokio::sync::broadcast::{self, error::TryRecvError};
@@ -82,9 +77,17 @@ struct ActiveFilter {
 
 #[derive(Debug)]
 enum Kind {
-    Logs { filter: Arc<Filter>, next_block: u64 },
-    Blocks { next_block: u64 },
-    Pending { kind: PendingTransactionFilterKind, feed: broadcast::Receiver<Arc<PooledTransaction>> },
+    Logs {
+        filter: Arc<Filter>,
+        next_block: u64,
+    },
+    Blocks {
+        next_block: u64,
+    },
+    Pending {
+        kind: PendingTransactionFilterKind,
+        feed: broadcast::Receiver<Arc<PooledTransaction>>,
+    },
 }
 
 /// What a poll has to look up once the filters are unlocked.
@@ -98,7 +101,9 @@ enum Poll {
 impl Filters {
     /// Adds a filter. Expired ones go; when it is full still, the one not polled longest goes too.
     fn add(&self, kind: Kind) -> FilterId {
-        let SubscriptionId::Str(id) = HexIds.next_id() else { unreachable!("ids are strings") };
+        let SubscriptionId::Str(id) = HexIds.next_id() else {
+            unreachable!("ids are strings")
+        };
         let id = FilterId::Str(id.into_owned());
         let now = Instant::now();
         let mut by_id = self.by_id.lock();
@@ -106,7 +111,10 @@ impl Filters {
             by_id.retain(|_, filter| now.duration_since(filter.polled) < self.lifetime);
         }
         if by_id.len() >= self.max {
-            let oldest = by_id.iter().min_by_key(|(_, filter)| filter.polled).map(|(id, _)| id.clone());
+            let oldest = by_id
+                .iter()
+                .min_by_key(|(_, filter)| filter.polled)
+                .map(|(id, _)| id.clone());
             if let Some(oldest) = oldest {
                 by_id.remove(&oldest);
                 metrics::counter!("rapid_reth_rpc_filters_evicted_total").increment(1);
@@ -121,7 +129,9 @@ impl Filters {
     fn poll<T>(&self, id: &FilterId, visit: impl FnOnce(&mut Kind) -> T) -> RpcResult<T> {
         let mut by_id = self.by_id.lock();
         let now = Instant::now();
-        let filter = by_id.get_mut(id).filter(|filter| now.duration_since(filter.polled) < self.lifetime);
+        let filter = by_id
+            .get_mut(id)
+            .filter(|filter| now.duration_since(filter.polled) < self.lifetime);
         match filter {
             Some(filter) => {
                 filter.polled = now;
@@ -136,8 +146,10 @@ impl Filters {
 
     /// Remembers up to which block a filter has answered. Two polls at a time may have answered the same.
     fn advance(&self, id: &FilterId, next: u64) {
-        if let Some(ActiveFilter { kind: Kind::Logs { next_block, .. } | Kind::Blocks { next_block }, .. }) =
-            self.by_id.lock().get_mut(id)
+        if let Some(ActiveFilter {
+            kind: Kind::Logs { next_block, .. } | Kind::Blocks { next_block },
+            ..
+        }) = self.by_id.lock().get_mut(id)
         {
             *next_block = next.max(*next_block);
         }
@@ -151,8 +163,13 @@ impl Filters {
 impl Kind {
     fn start_poll(&mut self) -> Poll {
         match self {
-            Self::Logs { filter, next_block } => Poll::Logs { filter: filter.clone(), next_block: *next_block },
-            Self::Blocks { next_block } => Poll::Blocks { next_block: *next_block },
+            Self::Logs { filter, next_block } => Poll::Logs {
+                filter: filter.clone(),
+                next_block: *next_block,
+            },
+            Self::Blocks { next_block } => Poll::Blocks {
+                next_block: *next_block,
+            },
             Self::Pending { kind, feed } => Poll::Done(drain(*kind, feed)),
         }
     }
@@ -176,7 +193,10 @@ fn drain(
             FilterChanges::Hashes(arrived.iter().map(|transaction| transaction.hash()).collect())
         }
         PendingTransactionFilterKind::Full => FilterChanges::Transactions(
-            arrived.iter().map(|transaction| convert::pooled_transaction(transaction)).collect(),
+            arrived
+                .iter()
+                .map(|transaction| convert::pooled_transaction(transaction))
+                .collect(),
         ),
     }
 }
@@ -188,7 +208,10 @@ impl FilterMethods {
             max: context.config.filters_max.max(1),
             lifetime: context.config.filter_lifetime,
         };
-        Self { context, filters: Arc::new(filters) }
+        Self {
+            context,
+            filters: Arc::new(filters),
+        }
     }
 
     fn next_block(&self) -> u64 {
@@ -199,16 +222,17 @@ impl FilterMethods {
         match self.filters.poll(&id, Kind::start_poll)? {
             Poll::Done(changes) => Ok(changes),
             Poll::Logs { filter, next_block } => {
-                let logs = self.context.heavy(move |context, deadline| {
-                    context.logs_since(&filter, next_block, deadline)
-                });
+                let logs = self
+                    .context
+                    .heavy(move |context, deadline| context.logs_since(&filter, next_block, deadline));
                 let (logs, next) = logs.await?;
                 self.filters.advance(&id, next);
                 Ok(FilterChanges::Logs(logs))
             }
             Poll::Blocks { next_block } => {
-                let hashes =
-                    self.context.heavy(move |context, deadline| context.hashes_since(next_block, deadline));
+                let hashes = self
+                    .context
+                    .heavy(move |context, deadline| context.hashes_since(next_block, deadline));
                 let hashes = hashes.await?;
                 self.filters.advance(&id, next_block + hashes.len() as u64);
                 Ok(FilterChanges::Hashes(hashes))
@@ -222,7 +246,9 @@ impl FilterMethods {
             _ => None,
         })?;
         let filter = filter.ok_or_else(|| RpcError::invalid_params("filter not found"))?;
-        self.context.heavy(move |context, deadline| context.logs(&filter, deadline)).await
+        self.context
+            .heavy(move |context, deadline| context.logs(&filter, deadline))
+            .await
     }
 }
 
@@ -232,7 +258,9 @@ impl EthContext {
         let mut hashes = Vec::new();
         for number in from..=head {
             deadline.check()?;
-            let Some(hash) = self.chain.block_hash(number)? else { break };
+            let Some(hash) = self.chain.block_hash(number)? else {
+                break;
+            };
             hashes.push(hash);
         }
         Ok(hashes)
@@ -242,16 +270,24 @@ impl EthContext {
 #[jsonrpsee::core::async_trait]
 impl EthFiltersServer for FilterMethods {
     fn new_filter(&self, filter: Filter) -> Answer<FilterId> {
-        Ok(self.filters.add(Kind::Logs { filter: Arc::new(filter), next_block: self.next_block() }))
+        Ok(self.filters.add(Kind::Logs {
+            filter: Arc::new(filter),
+            next_block: self.next_block(),
+        }))
     }
 
     fn new_block_filter(&self) -> Answer<FilterId> {
-        Ok(self.filters.add(Kind::Blocks { next_block: self.next_block() }))
+        Ok(self.filters.add(Kind::Blocks {
+            next_block: self.next_block(),
+        }))
     }
 
     fn new_pending_transaction_filter(&self, kind: Option<PendingTransactionFilterKind>) -> Answer<FilterId> {
         let feed = self.context.pool.subscribe_pending();
-        Ok(self.filters.add(Kind::Pending { kind: kind.unwrap_or_default(), feed }))
+        Ok(self.filters.add(Kind::Pending {
+            kind: kind.unwrap_or_default(),
+            feed,
+        }))
     }
 
     async fn filter_changes(&self, id: FilterId) -> Answer<Changes> {
@@ -272,7 +308,11 @@ mod tests {
     use super::*;
 
     fn filters(max: usize, lifetime: Duration) -> Filters {
-        Filters { by_id: Mutex::default(), max, lifetime }
+        Filters {
+            by_id: Mutex::default(),
+            max,
+            lifetime,
+        }
     }
 
     #[test]
@@ -300,6 +340,9 @@ mod tests {
         let id = filters.add(Kind::Blocks { next_block: 1 });
         filters.advance(&id, 7);
         filters.advance(&id, 5);
-        assert!(matches!(filters.poll(&id, Kind::start_poll), Ok(Poll::Blocks { next_block: 7 })));
+        assert!(matches!(
+            filters.poll(&id, Kind::start_poll),
+            Ok(Poll::Blocks { next_block: 7 })
+        ));
     }
 }

@@ -34,7 +34,10 @@ pub(crate) struct LogMethods(pub(crate) Arc<EthContext>);
 #[jsonrpsee::core::async_trait]
 impl EthLogsServer for LogMethods {
     async fn logs(&self, filter: Filter) -> Answer<Vec<Log>> {
-        Ok(self.0.heavy(move |context, deadline| context.logs(&filter, deadline)).await?)
+        Ok(self
+            .0
+            .heavy(move |context, deadline| context.logs(&filter, deadline))
+            .await?)
     }
 }
 
@@ -78,7 +81,9 @@ impl BlockRange {
             to = extent.newest;
         }
         if from.max(to) > extent.newest {
-            return Err(RpcError::invalid_params("block range extends beyond current head block"));
+            return Err(RpcError::invalid_params(
+                "block range extends beyond current head block",
+            ));
         }
         if from > to {
             return Err(RpcError::invalid_params("invalid block range params"));
@@ -96,23 +101,37 @@ impl EthContext {
         };
         let view = self.chain.view();
         let head = view.head.number();
-        let extent = Extent { head, newest: view.newest_unsealed().map_or(head, |open| open.number()) };
+        let extent = Extent {
+            head,
+            newest: view.newest_unsealed().map_or(head, |open| open.number()),
+        };
         let range = BlockRange::of_filter((from, to), extent, |tag| self.sealed_number(tag))?;
         self.logs_of_range(filter, range, &view, deadline)
     }
 
     /// The logs of sealed blocks from `from` to the head that match a filter, and the number after the last of them.
-    pub(crate) fn logs_since(&self, filter: &Filter, from: u64, deadline: Deadline) -> RpcResult<(Vec<Log>, u64)> {
+    pub(crate) fn logs_since(
+        &self,
+        filter: &Filter,
+        from: u64,
+        deadline: Deadline,
+    ) -> RpcResult<(Vec<Log>, u64)> {
         let view = self.chain.view();
         let head = view.head.number();
         if from > head {
             return Ok((Vec::new(), from));
         }
-        Ok((self.logs_of_range(filter, BlockRange { from, to: head }, &view, deadline)?, head + 1))
+        Ok((
+            self.logs_of_range(filter, BlockRange { from, to: head }, &view, deadline)?,
+            head + 1,
+        ))
     }
 
     fn logs_of_block(&self, filter: &Filter, hash: B256) -> RpcResult<Vec<Log>> {
-        let block = self.chain.block_by_hash(hash)?.ok_or_else(|| hash_not_found(hash))?;
+        let block = self
+            .chain
+            .block_by_hash(hash)?
+            .ok_or_else(|| hash_not_found(hash))?;
         let mut logs = Vec::new();
         append_block_logs(&mut logs, filter, &block);
         Ok(logs)
@@ -127,7 +146,9 @@ impl EthContext {
     ) -> RpcResult<Vec<Log>> {
         let blocks_max = self.config.log_blocks_max;
         if blocks_max > 0 && range.to - range.from > blocks_max {
-            return Err(RpcError::invalid_params(format!("query exceeds max block range {blocks_max}")));
+            return Err(RpcError::invalid_params(format!(
+                "query exceeds max block range {blocks_max}"
+            )));
         }
         let mut logs = Vec::new();
         for number in range.from..=range.to.min(view.head.number()) {
@@ -139,7 +160,10 @@ impl EthContext {
                 self.check_log_count(&logs, range, number)?;
             }
         }
-        for open in view.unsealed().filter(|open| (range.from..=range.to).contains(&open.number())) {
+        for open in view
+            .unsealed()
+            .filter(|open| (range.from..=range.to).contains(&open.number()))
+        {
             for mini_block in &open.mini_blocks {
                 append_mini_block_logs(&mut logs, filter, mini_block);
             }
@@ -151,7 +175,12 @@ impl EthContext {
     /// The block, unless the bloom of its header says that it has no matching log. Old headers come without the rest of
     /// their block.
     fn block_if_bloom_matches(&self, filter: &Filter, number: u64) -> RpcResult<Option<Arc<SealedBlock>>> {
-        if let Some(header) = self.chain.history().header_by_number(number).map_err(RpcError::internal)? {
+        if let Some(header) = self
+            .chain
+            .history()
+            .header_by_number(number)
+            .map_err(RpcError::internal)?
+        {
             if !filter.matches_bloom(header.logs_bloom) {
                 return Ok(None);
             }
@@ -179,7 +208,12 @@ impl EthContext {
 /// Appends the matching logs of a sealed block.
 pub(crate) fn append_block_logs(logs: &mut Vec<Log>, filter: &Filter, block: &SealedBlock) {
     let id = BlockNumHash::new(block.number(), block.hash);
-    let receipts = block.body.transactions.iter().map(|transaction| *transaction.tx_hash()).zip(&block.receipts);
+    let receipts = block
+        .body
+        .transactions
+        .iter()
+        .map(|transaction| *transaction.tx_hash())
+        .zip(&block.receipts);
     filter.append_matching_block_logs(logs, id, block.header.timestamp, receipts, false);
 }
 
@@ -188,7 +222,12 @@ pub(crate) fn append_mini_block_logs(logs: &mut Vec<Log>, filter: &Filter, mini_
     let body = mini_block.body();
     let mut place = Place::first_of_mini_block(mini_block);
     for (transaction, receipt) in body.transactions.iter().zip(&body.receipts) {
-        for (index, log) in receipt.logs.iter().enumerate().filter(|(_, log)| filter.matches(log)) {
+        for (index, log) in receipt
+            .logs
+            .iter()
+            .enumerate()
+            .filter(|(_, log)| filter.matches(log))
+        {
             logs.push(convert::log(log.clone(), *transaction.tx_hash(), index, &place));
         }
         place = place.after(receipt);
@@ -202,8 +241,10 @@ mod tests {
     const EXTENT: Extent = Extent { head: 10, newest: 11 };
 
     fn range(from: Option<BlockNumberOrTag>, to: Option<BlockNumberOrTag>) -> RpcResult<(u64, u64)> {
-        BlockRange::of_filter((from, to), EXTENT, |tag| (tag == BlockNumberOrTag::Earliest).then_some(0))
-            .map(|range| (range.from, range.to))
+        BlockRange::of_filter((from, to), EXTENT, |tag| {
+            (tag == BlockNumberOrTag::Earliest).then_some(0)
+        })
+        .map(|range| (range.from, range.to))
     }
 
     #[test]

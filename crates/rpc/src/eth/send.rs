@@ -28,7 +28,11 @@ pub trait EthSend {
 
     /// Submits a signed transaction and answers its receipt (EIP-7966).
     #[method(name = "sendRawTransactionSync")]
-    async fn send_raw_sync(&self, transaction: Bytes, timeout: Option<Milliseconds>) -> Answer<TransactionReceipt>;
+    async fn send_raw_sync(
+        &self,
+        transaction: Bytes,
+        timeout: Option<Milliseconds>,
+    ) -> Answer<TransactionReceipt>;
 }
 
 /// Submission in the dialect of realtime chains.
@@ -119,7 +123,10 @@ impl EthContext {
         if transaction.fee_cap() < u128::from(base_fee) {
             return Err(RpcError::SyncNotReady {
                 hash: transaction.hash(),
-                reason: format!("max fee per gas {} is below the base fee {base_fee}", transaction.fee_cap()),
+                reason: format!(
+                    "max fee per gas {} is below the base fee {base_fee}",
+                    transaction.fee_cap()
+                ),
             });
         }
         Ok(())
@@ -132,8 +139,14 @@ impl EthSendServer for SendMethods {
         Ok(self.submit(transaction)?)
     }
 
-    async fn send_raw_sync(&self, transaction: Bytes, timeout: Option<Milliseconds>) -> Answer<TransactionReceipt> {
-        Ok(self.submit_and_wait(transaction, self.sync_timeout(timeout)).await?)
+    async fn send_raw_sync(
+        &self,
+        transaction: Bytes,
+        timeout: Option<Milliseconds>,
+    ) -> Answer<TransactionReceipt> {
+        Ok(self
+            .submit_and_wait(transaction, self.sync_timeout(timeout))
+            .await?)
     }
 }
 
@@ -154,7 +167,10 @@ impl SubmitRaw for SendMethods {
         let work = move || {
             let _announced = self.context.pool.ingress();
             let answers = self.context.submit_batch(transactions);
-            answers.into_iter().map(|answer| answer.map_err(|error| RpcError::from(error).into())).collect()
+            answers
+                .into_iter()
+                .map(|answer| answer.map_err(|error| RpcError::from(error).into()))
+                .collect()
         };
         if short {
             // One thread recovers it anyway.
@@ -188,7 +204,10 @@ impl EthContext {
             Ok(head) => head,
             Err(error) => return vec![Err(PoolError::StateUnavailable(error.to_string())); count],
         };
-        let mut submitted = self.pool.submit_batch(Origin::Local, valid, &view.state, &head).into_iter();
+        let mut submitted = self
+            .pool
+            .submit_batch(Origin::Local, valid, &view.state, &head)
+            .into_iter();
         for answer in answers.iter_mut().filter(|answer| answer.is_ok()) {
             *answer = submitted.next().expect("the pool answers every transaction");
         }

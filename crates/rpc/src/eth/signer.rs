@@ -36,11 +36,19 @@ impl DevSigners {
     /// When the phrase is not one.
     pub fn from_mnemonic(phrase: &str, count: u32) -> Result<Self, LocalSignerError> {
         let keys = (0..count)
-            .map(|index| MnemonicBuilder::<English>::default().phrase(phrase).index(index)?.build())
+            .map(|index| {
+                MnemonicBuilder::<English>::default()
+                    .phrase(phrase)
+                    .index(index)?
+                    .build()
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let addresses = keys.iter().map(PrivateKeySigner::address).collect();
         let keys = keys.into_iter().map(|key| (key.address(), key)).collect();
-        Ok(Self { keys: Arc::new(keys), addresses: Arc::new(addresses) })
+        Ok(Self {
+            keys: Arc::new(keys),
+            addresses: Arc::new(addresses),
+        })
     }
 
     /// The accounts, in the order of derivation.
@@ -54,13 +62,21 @@ impl DevSigners {
     }
 
     fn sign_message(&self, address: &Address, message: &[u8]) -> RpcResult<Bytes> {
-        let signature = self.key(address)?.sign_message_sync(message).map_err(RpcError::internal)?;
+        let signature = self
+            .key(address)?
+            .sign_message_sync(message)
+            .map_err(RpcError::internal)?;
         Ok(signature.as_bytes().into())
     }
 
     fn sign_typed_data(&self, address: &Address, data: &TypedData) -> RpcResult<Bytes> {
-        let hash = data.eip712_signing_hash().map_err(|error| RpcError::invalid_params(error.to_string()))?;
-        let signature = self.key(address)?.sign_hash_sync(&hash).map_err(RpcError::internal)?;
+        let hash = data
+            .eip712_signing_hash()
+            .map_err(|error| RpcError::invalid_params(error.to_string()))?;
+        let signature = self
+            .key(address)?
+            .sign_hash_sync(&hash)
+            .map_err(RpcError::internal)?;
         Ok(signature.as_bytes().into())
     }
 
@@ -70,8 +86,12 @@ impl DevSigners {
         let transaction = request
             .build_typed_tx()
             .map_err(|_| RpcError::InvalidInput("transaction is incomplete".to_owned()))?;
-        let signature = key.sign_hash_sync(&transaction.signature_hash()).map_err(RpcError::internal)?;
-        Ok(TxEnvelope::from(transaction.into_signed(signature)).encoded_2718().into())
+        let signature = key
+            .sign_hash_sync(&transaction.signature_hash())
+            .map_err(RpcError::internal)?;
+        Ok(TxEnvelope::from(transaction.into_signed(signature))
+            .encoded_2718()
+            .into())
     }
 }
 
@@ -109,7 +129,10 @@ pub(crate) struct SignerMethods {
 
 impl SignerMethods {
     pub(crate) fn new(context: Arc<EthContext>) -> Self {
-        Self { context, choosing_nonce: Arc::default() }
+        Self {
+            context,
+            choosing_nonce: Arc::default(),
+        }
     }
 
     async fn sign_completed(&self, request: TransactionRequest) -> RpcResult<Bytes> {
@@ -155,7 +178,9 @@ impl EthContext {
             Some(tip) => tip,
             None => {
                 let suggested = self.suggested_tip().await?;
-                request.max_fee_per_gas.map_or(suggested, |cap| suggested.min(cap))
+                request
+                    .max_fee_per_gas
+                    .map_or(suggested, |cap| suggested.min(cap))
             }
         };
         request.max_priority_fee_per_gas = Some(tip);
@@ -215,13 +240,21 @@ mod tests {
         let signature = signers.sign_message(&first, b"hello").unwrap();
         let signature = Signature::from_raw(&signature).unwrap();
         assert_eq!(signature.recover_address_from_msg("hello").unwrap(), first);
-        assert!(matches!(signers.sign_message(&Address::ZERO, b""), Err(RpcError::UnknownAccount)));
+        assert!(matches!(
+            signers.sign_message(&Address::ZERO, b""),
+            Err(RpcError::UnknownAccount)
+        ));
     }
 
     #[test]
     fn an_incomplete_transaction_is_refused() {
         let signers = DevSigners::from_mnemonic(PHRASE, 1).unwrap();
-        let request = TransactionRequest::default().from(signers.addresses()[0]).value(U256::ONE);
-        assert!(matches!(signers.sign_transaction(request), Err(RpcError::InvalidInput(_))));
+        let request = TransactionRequest::default()
+            .from(signers.addresses()[0])
+            .value(U256::ONE);
+        assert!(matches!(
+            signers.sign_transaction(request),
+            Err(RpcError::InvalidInput(_))
+        ));
     }
 }

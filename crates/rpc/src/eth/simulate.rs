@@ -56,7 +56,11 @@ impl EthContext {
         overrides: Overrides,
     ) -> RpcResult<Simulation> {
         let mut env = evm_environment(self.chain.spec(), &base.environment);
-        let transaction_gas_max = env.cfg_env.tx_gas_limit_cap.unwrap_or(u64::MAX).min(base.environment.gas_limit);
+        let transaction_gas_max = env
+            .cfg_env
+            .tx_gas_limit_cap
+            .unwrap_or(u64::MAX)
+            .min(base.environment.gas_limit);
         // Calls are not transactions: anyone may make them, from contracts too, larger than a block, and for nothing.
         env.cfg_env.disable_eip3607 = true;
         env.cfg_env.disable_base_fee = true;
@@ -64,7 +68,9 @@ impl EthContext {
         env.cfg_env.disable_nonce_check = true;
         env.cfg_env.tx_gas_limit_cap = Some(u64::MAX);
         env.cfg_env.memory_limit = self.config.memory_limit;
-        let mut db = State::builder().with_database(StateDb::new(base.state, self.chain.clone())).build();
+        let mut db = State::builder()
+            .with_database(StateDb::new(base.state, self.chain.clone()))
+            .build();
         if let Some(block) = overrides.block {
             apply_block_overrides(*block, &mut db, &mut env.block_env);
         }
@@ -78,19 +84,29 @@ impl EthContext {
         }
         let gas_was_given = request.gas.is_some();
         // A call without a gas limit gets all there is. The cap bounds both.
-        let gas = request.gas.unwrap_or(if self.config.gas_cap == 0 { env.block_env.gas_limit } else { u64::MAX });
+        let gas = request.gas.unwrap_or(if self.config.gas_cap == 0 {
+            env.block_env.gas_limit
+        } else {
+            u64::MAX
+        });
         request.gas = Some(self.config.capped_gas(gas));
         if request.nonce.is_none() {
             let sender = db.basic(request.from.unwrap_or_default()).map_err(read_error)?;
             request.nonce = Some(sender.map_or(0, |account| account.nonce));
         }
-        let mut call: TxEnv =
-            request.try_into_tx_env(&env).map_err(|error| RpcError::invalid_params(error.to_string()))?;
+        let mut call: TxEnv = request
+            .try_into_tx_env(&env)
+            .map_err(|error| RpcError::invalid_params(error.to_string()))?;
         if call.gas_price > 0 && !gas_was_given {
             let affordable = affordable_gas(&mut db, &call)?;
             call.gas_limit = call.gas_limit.min(affordable);
         }
-        Ok(Simulation { db, env, call, transaction_gas_max })
+        Ok(Simulation {
+            db,
+            env,
+            call,
+            transaction_gas_max,
+        })
     }
 }
 
@@ -99,21 +115,30 @@ impl EthContext {
 /// # Errors
 /// When it cannot even pay the value.
 pub(crate) fn affordable_gas(db: &mut SimulationDb, call: &TxEnv) -> RpcResult<u64> {
-    let balance = db.basic(call.caller()).map_err(read_error)?.map_or(U256::ZERO, |account| account.balance);
+    let balance = db
+        .basic(call.caller())
+        .map_err(read_error)?
+        .map_or(U256::ZERO, |account| account.balance);
     let rest = balance.checked_sub(call.value()).ok_or_else(|| {
         RpcError::Rejected(format!(
             "insufficient funds for gas * price + value: have {balance} want {}",
             call.value()
         ))
     })?;
-    Ok(rest.checked_div(U256::from(call.gas_price())).unwrap_or(U256::MAX).saturating_to())
+    Ok(rest
+        .checked_div(U256::from(call.gas_price()))
+        .unwrap_or(U256::MAX)
+        .saturating_to())
 }
 
 impl Simulation {
     /// Runs the call. The state stays as it was, so that it can run again.
     pub(crate) fn run(&mut self) -> RpcResult<ExecutionResult> {
         let mut evm = EthEvmFactory::default().create_evm(&mut self.db, self.env.clone());
-        Ok(evm.transact_raw(self.call.clone()).map_err(execution_error)?.result)
+        Ok(evm
+            .transact_raw(self.call.clone())
+            .map_err(execution_error)?
+            .result)
     }
 
     /// Runs the call and notes which slots and accounts it touches.
@@ -123,7 +148,10 @@ impl Simulation {
     ) -> RpcResult<ExecutionResult> {
         let mut evm =
             EthEvmFactory::default().create_evm_with_inspector(&mut self.db, self.env.clone(), inspector);
-        Ok(evm.transact_raw(self.call.clone()).map_err(execution_error)?.result)
+        Ok(evm
+            .transact_raw(self.call.clone())
+            .map_err(execution_error)?
+            .result)
     }
 
     /// Runs the call with another gas limit; `None` if that does not even pay for its start.
@@ -147,7 +175,8 @@ impl Simulation {
 const fn is_too_little_gas(error: &InvalidTransaction) -> bool {
     matches!(
         error,
-        InvalidTransaction::CallGasCostMoreThanGasLimit { .. } | InvalidTransaction::GasFloorMoreThanGasLimit { .. }
+        InvalidTransaction::CallGasCostMoreThanGasLimit { .. }
+            | InvalidTransaction::GasFloorMoreThanGasLimit { .. }
     )
 }
 

@@ -72,18 +72,27 @@ impl EthStateServer for StateMethods {
         slots: Vec<JsonStorageKey>,
         block: Option<BlockId>,
     ) -> Answer<EIP1186AccountProofResponse> {
-        Ok(self.0.heavy(move |context, _| context.proof_at(address, slots, block)).await?)
+        Ok(self
+            .0
+            .heavy(move |context, _| context.proof_at(address, slots, block))
+            .await?)
     }
 }
 
 impl StateMethods {
     fn balance_at(&self, address: &Address, block: Option<BlockId>) -> RpcResult<U256> {
-        Ok(self.0.state(block)?.account(address)?.map_or(U256::ZERO, |account| account.balance))
+        Ok(self
+            .0
+            .state(block)?
+            .account(address)?
+            .map_or(U256::ZERO, |account| account.balance))
     }
 
     fn code_at(&self, address: &Address, block: Option<BlockId>) -> RpcResult<Bytes> {
         let state = self.0.state(block)?;
-        let hash = state.account(address)?.map_or(KECCAK256_EMPTY, |account| account.code_hash);
+        let hash = state
+            .account(address)?
+            .map_or(KECCAK256_EMPTY, |account| account.code_hash);
         if hash == KECCAK256_EMPTY {
             return Ok(Bytes::new());
         }
@@ -106,7 +115,10 @@ impl EthContext {
             Some(BlockId::Number(BlockNumberOrTag::Pending)) => self.pool.pending_nonce(address),
             _ => None,
         };
-        let included = self.state(block)?.account(address)?.map_or(0, |account| account.nonce);
+        let included = self
+            .state(block)?
+            .account(address)?
+            .map_or(0, |account| account.nonce);
         Ok(pooled.map_or(included, |pooled| pooled.max(included)))
     }
 
@@ -117,7 +129,9 @@ impl EthContext {
         block: Option<BlockId>,
     ) -> RpcResult<EIP1186AccountProofResponse> {
         if slots.len() > PROOF_SLOTS_MAX {
-            return Err(RpcError::invalid_params(format!("more than {PROOF_SLOTS_MAX} storage keys")));
+            return Err(RpcError::invalid_params(format!(
+                "more than {PROOF_SLOTS_MAX} storage keys"
+            )));
         }
         let id = block.unwrap_or_default();
         let number = self.proof_block(id)?;
@@ -134,7 +148,11 @@ impl EthContext {
             storage_proof: slots
                 .into_iter()
                 .zip(proof.storage)
-                .map(|(key, slot)| EIP1186StorageProof { key, value: slot.value, proof: slot.proof })
+                .map(|(key, slot)| EIP1186StorageProof {
+                    key,
+                    value: slot.value,
+                    proof: slot.proof,
+                })
                 .collect(),
         })
     }

@@ -84,9 +84,9 @@ impl TransactionMethods {
         let found = self.0.heavy(move |context, _| {
             Ok(match context.block_ref(id)? {
                 Some(BlockRef::Sealed(block)) => TransactionAt::in_block(&block, index.0),
-                Some(BlockRef::Open(open)) => {
-                    context.chain.transaction_by_index(open.number(), index.0 as u64)?
-                }
+                Some(BlockRef::Open(open)) => context
+                    .chain
+                    .transaction_by_index(open.number(), index.0 as u64)?,
                 None => None,
             })
         });
@@ -109,7 +109,10 @@ impl EthTransactionsServer for TransactionMethods {
     }
 
     async fn transaction_by_block_hash(&self, hash: B256, index: Index) -> Answer<Option<RpcTransaction>> {
-        Ok(self.at(hash.into(), index).await?.map(convert::included_transaction))
+        Ok(self
+            .at(hash.into(), index)
+            .await?
+            .map(convert::included_transaction))
     }
 
     async fn transaction_by_block_number(
@@ -117,7 +120,10 @@ impl EthTransactionsServer for TransactionMethods {
         number: BlockNumberOrTag,
         index: Index,
     ) -> Answer<Option<RpcTransaction>> {
-        Ok(self.at(number.into(), index).await?.map(convert::included_transaction))
+        Ok(self
+            .at(number.into(), index)
+            .await?
+            .map(convert::included_transaction))
     }
 
     async fn raw_transaction_by_block_hash(&self, hash: B256, index: Index) -> Answer<Option<Bytes>> {

@@ -39,7 +39,13 @@ enum Text {
 
 impl Framer {
     pub(crate) const fn new(max_bytes: usize) -> Self {
-        Self { buffer: Vec::new(), start: 0, scanned: 0, state: State::Between, max_bytes }
+        Self {
+            buffer: Vec::new(),
+            start: 0,
+            scanned: 0,
+            state: State::Between,
+            max_bytes,
+        }
     }
 
     /// Adds bytes that arrived.
@@ -78,20 +84,79 @@ impl Framer {
 /// The state after a byte; [`State::Between`] means that the byte ended a message.
 const fn step(state: State, byte: u8) -> State {
     match (state, byte) {
-        (State::Between, b'{' | b'[') => State::Nested { depth: 1, text: Text::Outside },
+        (State::Between, b'{' | b'[') => State::Nested {
+            depth: 1,
+            text: Text::Outside,
+        },
         (State::Between | State::Garbage, b'\n') => State::Between,
         (State::Between | State::Garbage, _) => State::Garbage,
-        (State::Nested { depth, text: Text::Escaped }, _) => State::Nested { depth, text: Text::Inside },
-        (State::Nested { depth, text: Text::Inside }, b'\\') => State::Nested { depth, text: Text::Escaped },
-        (State::Nested { depth, text: Text::Inside }, b'"') => State::Nested { depth, text: Text::Outside },
-        (State::Nested { depth, text: Text::Outside }, b'"') => State::Nested { depth, text: Text::Inside },
-        (State::Nested { depth, text: Text::Outside }, b'{' | b'[') => {
-            State::Nested { depth: depth + 1, text: Text::Outside }
-        }
-        (State::Nested { depth: 1, text: Text::Outside }, b'}' | b']') => State::Between,
-        (State::Nested { depth, text: Text::Outside }, b'}' | b']') => {
-            State::Nested { depth: depth - 1, text: Text::Outside }
-        }
+        (
+            State::Nested {
+                depth,
+                text: Text::Escaped,
+            },
+            _,
+        ) => State::Nested {
+            depth,
+            text: Text::Inside,
+        },
+        (
+            State::Nested {
+                depth,
+                text: Text::Inside,
+            },
+            b'\\',
+        ) => State::Nested {
+            depth,
+            text: Text::Escaped,
+        },
+        (
+            State::Nested {
+                depth,
+                text: Text::Inside,
+            },
+            b'"',
+        ) => State::Nested {
+            depth,
+            text: Text::Outside,
+        },
+        (
+            State::Nested {
+                depth,
+                text: Text::Outside,
+            },
+            b'"',
+        ) => State::Nested {
+            depth,
+            text: Text::Inside,
+        },
+        (
+            State::Nested {
+                depth,
+                text: Text::Outside,
+            },
+            b'{' | b'[',
+        ) => State::Nested {
+            depth: depth + 1,
+            text: Text::Outside,
+        },
+        (
+            State::Nested {
+                depth: 1,
+                text: Text::Outside,
+            },
+            b'}' | b']',
+        ) => State::Between,
+        (
+            State::Nested {
+                depth,
+                text: Text::Outside,
+            },
+            b'}' | b']',
+        ) => State::Nested {
+            depth: depth - 1,
+            text: Text::Outside,
+        },
         (nested, _) => nested,
     }
 }
@@ -109,11 +174,25 @@ mod tests {
     #[test]
     fn messages_follow_each_other_with_and_without_space() {
         let mut framer = Framer::new(1 << 20);
-        framer.push(br#"{"a":"}{\"["}[1,[2]]  
+        framer.push(
+            br#"{"a":"}{\"["}[1,[2]]  
 	{"b":{}}nonsense }
-{"c":1}"#);
-        let messages: Vec<_> = drain(&mut framer).into_iter().map(|m| String::from_utf8(m).unwrap()).collect();
-        assert_eq!(messages, [r#"{"a":"}{\"["}"#, "[1,[2]]", r#"{"b":{}}"#, "nonsense }\n", r#"{"c":1}"#]);
+{"c":1}"#,
+        );
+        let messages: Vec<_> = drain(&mut framer)
+            .into_iter()
+            .map(|m| String::from_utf8(m).unwrap())
+            .collect();
+        assert_eq!(
+            messages,
+            [
+                r#"{"a":"}{\"["}"#,
+                "[1,[2]]",
+                r#"{"b":{}}"#,
+                "nonsense }\n",
+                r#"{"c":1}"#
+            ]
+        );
     }
 
     #[test]

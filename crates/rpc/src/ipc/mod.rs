@@ -62,7 +62,10 @@ pub enum IpcError {
 /// Binds the socket. The file that a dead process left behind is replaced; a live one is an error.
 pub(crate) fn bind(config: &IpcConfig) -> Result<UnixListener, IpcError> {
     let path = &config.path;
-    let io_error = |source| IpcError::Io { path: path.clone(), source };
+    let io_error = |source| IpcError::Io {
+        path: path.clone(),
+        source,
+    };
     remove_stale(path)?;
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(io_error)?;
@@ -75,11 +78,16 @@ pub(crate) fn bind(config: &IpcConfig) -> Result<UnixListener, IpcError> {
 }
 
 fn remove_stale(path: &Path) -> Result<(), IpcError> {
-    let io_error = |source| IpcError::Io { path: path.to_owned(), source };
+    let io_error = |source| IpcError::Io {
+        path: path.to_owned(),
+        source,
+    };
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(io_error(error)),
-        Ok(metadata) if !metadata.file_type().is_socket() => return Err(IpcError::NotASocket(path.to_owned())),
+        Ok(metadata) if !metadata.file_type().is_socket() => {
+            return Err(IpcError::NotASocket(path.to_owned()));
+        }
         Ok(_) => {}
     }
     match std::os::unix::net::UnixStream::connect(path) {
@@ -138,9 +146,11 @@ where
         let service = wrap(connection.context.clone());
         let stop = stop.clone();
         tokio::spawn(async move {
-            metrics::counter!("reth_rpc_server_connections_connections_opened_total", "transport" => "ipc").increment(1);
+            metrics::counter!("reth_rpc_server_connections_connections_opened_total", "transport" => "ipc")
+                .increment(1);
             connection.run(service, stop).await;
-            metrics::counter!("reth_rpc_server_connections_connections_closed_total", "transport" => "ipc").increment(1);
+            metrics::counter!("reth_rpc_server_connections_connections_closed_total", "transport" => "ipc")
+                .increment(1);
             drop(permit);
         });
     }
@@ -161,7 +171,10 @@ impl OpenConnection {
     fn new(server: &IpcServer, connection: ConnectionId, stream: UnixStream) -> Self {
         let limits = server.limits;
         // A local tool may keep its socket open for days without a word.
-        let deadlines = Deadlines { write_stall: limits.write_stall, read_idle: None };
+        let deadlines = Deadlines {
+            write_stall: limits.write_stall,
+            read_idle: None,
+        };
         let stream = Connection::new(stream, deadlines);
         let switch = stream.switch();
         let (sender, outgoing) = mpsc::channel(limits.message_buffer_messages as usize);
@@ -177,7 +190,13 @@ impl OpenConnection {
             max_response_bytes: limits.max_response_bytes as usize,
             extensions,
         };
-        Self { stream, switch, outgoing, context, limits }
+        Self {
+            stream,
+            switch,
+            outgoing,
+            context,
+            limits,
+        }
     }
 
     async fn run<S>(self, service: S, stop: StopHandle)
@@ -190,7 +209,13 @@ impl OpenConnection {
             + Sync
             + 'static,
     {
-        let Self { stream, switch, outgoing, context, limits } = self;
+        let Self {
+            stream,
+            switch,
+            outgoing,
+            context,
+            limits,
+        } = self;
         let (reader, writer) = tokio::io::split(stream);
         let (finish, finished) = oneshot::channel();
         let mut writing = tokio::spawn(write_messages(writer, outgoing, finished));
@@ -245,7 +270,11 @@ async fn read_messages<R, S>(
                     return;
                 }
             };
-            let permit = running.clone().acquire_owned().await.expect("the semaphore is never closed");
+            let permit = running
+                .clone()
+                .acquire_owned()
+                .await
+                .expect("the semaphore is never closed");
             let (service, sink) = (service.clone(), sink.clone());
             tokio::spawn(async move {
                 let answer = tokio::select! {
@@ -294,7 +323,10 @@ mod tests {
     #[tokio::test]
     async fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
         let directory = tempfile::tempdir().unwrap();
-        let config = IpcConfig { path: directory.path().join("node.ipc"), permissions: Some(0o600) };
+        let config = IpcConfig {
+            path: directory.path().join("node.ipc"),
+            permissions: Some(0o600),
+        };
         let live = bind(&config).unwrap();
         assert!(matches!(bind(&config), Err(IpcError::InUse(_))));
         drop(live);
@@ -307,7 +339,10 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_is_no_socket_is_left_alone() {
         let directory = tempfile::tempdir().unwrap();
-        let config = IpcConfig { path: directory.path().join("notes.txt"), permissions: None };
+        let config = IpcConfig {
+            path: directory.path().join("notes.txt"),
+            permissions: None,
+        };
         std::fs::write(&config.path, "keep").unwrap();
         assert!(matches!(bind(&config), Err(IpcError::NotASocket(_))));
         assert_eq!(std::fs::read_to_string(&config.path).unwrap(), "keep");

@@ -6,8 +6,8 @@
 use std::{borrow::Cow, future::Future, sync::Arc};
 
 use jsonrpsee::{
-    BatchResponseBuilder, BoundedSubscriptions, ConnectionId, MethodCallback, MethodResponse, MethodSink, Methods,
-    SubscriptionState,
+    BatchResponseBuilder, BoundedSubscriptions, ConnectionId, MethodCallback, MethodResponse, MethodSink,
+    Methods, SubscriptionState,
     core::{
         middleware::{Batch, BatchEntry, BatchEntryErr, Notification, RpcServiceT},
         server::helpers::prepare_error,
@@ -54,7 +54,9 @@ impl CallContext {
 
 impl CallContext {
     async fn dispatch(self, request: Request<'_>) -> MethodResponse {
-        let Request { id, method, params, .. } = request;
+        let Request {
+            id, method, params, ..
+        } = request;
         let extensions = self.extensions;
         let params = Params::new(params.as_ref().map(|params| params.get()));
         match self.methods.method(&method) {
@@ -69,10 +71,16 @@ impl CallContext {
             }
             Some(MethodCallback::Subscription(callback)) => {
                 let Some(subscription_permit) = self.subscriptions.acquire() else {
-                    return MethodResponse::error(id, reject_too_many_subscriptions(self.subscriptions.max()));
+                    return MethodResponse::error(
+                        id,
+                        reject_too_many_subscriptions(self.subscriptions.max()),
+                    );
                 };
-                let state =
-                    SubscriptionState { conn_id: self.connection, id_provider: &*self.ids, subscription_permit };
+                let state = SubscriptionState {
+                    conn_id: self.connection,
+                    id_provider: &*self.ids,
+                    subscription_permit,
+                };
                 callback(id, params, self.sink, state, extensions).await
             }
         }
@@ -118,7 +126,11 @@ type RawNotification<'a> = Option<Cow<'a, RawValue>>;
 
 /// Answers one message, a call or a batch. `None` if there is nothing to send: a notification, or a subscription
 /// whose answer went through the sink.
-pub(crate) async fn answer_message<S>(service: &S, message: &[u8], batches: BatchRequestConfig) -> Option<Box<RawValue>>
+pub(crate) async fn answer_message<S>(
+    service: &S,
+    message: &[u8],
+    batches: BatchRequestConfig,
+) -> Option<Box<RawValue>>
 where
     S: RpcServiceT<
             MethodResponse = MethodResponse,
@@ -172,14 +184,23 @@ where
     if entries.len() > max_entries {
         return MethodResponse::error(Id::Null, reject_too_big_batch_request(max_entries));
     }
-    service.batch(Batch::from(entries.into_iter().map(|entry| batch_entry(entry.get())).collect())).await
+    service
+        .batch(Batch::from(
+            entries
+                .into_iter()
+                .map(|entry| batch_entry(entry.get()))
+                .collect(),
+        ))
+        .await
 }
 
 fn batch_entry(entry: &str) -> Result<BatchEntry<'_>, BatchEntryErr<'_>> {
     if let Ok(request) = serde_json::from_str::<Request<'_>>(entry) {
         return Ok(BatchEntry::Call(request));
     }
-    if let Ok(notification) = serde_json::from_str::<jsonrpsee::types::Notification<'_, RawNotification<'_>>>(entry) {
+    if let Ok(notification) =
+        serde_json::from_str::<jsonrpsee::types::Notification<'_, RawNotification<'_>>>(entry)
+    {
         return Ok(BatchEntry::Notification(notification));
     }
     let id = serde_json::from_str::<InvalidRequest<'_>>(entry).map_or(Id::Null, |invalid| invalid.id);

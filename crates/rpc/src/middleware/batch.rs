@@ -38,8 +38,16 @@ pub(crate) struct BatchLayer {
 }
 
 impl BatchLayer {
-    pub(crate) fn new(submit: Option<Arc<dyn SubmitRaw>>, metrics: CallMetrics, max_response_bytes: usize) -> Self {
-        Self { submit, metrics, max_response_bytes }
+    pub(crate) fn new(
+        submit: Option<Arc<dyn SubmitRaw>>,
+        metrics: CallMetrics,
+        max_response_bytes: usize,
+    ) -> Self {
+        Self {
+            submit,
+            metrics,
+            max_response_bytes,
+        }
     }
 }
 
@@ -47,7 +55,10 @@ impl<S> Layer<S> for BatchLayer {
     type Service = BatchService<S>;
 
     fn layer(&self, inner: S) -> BatchService<S> {
-        BatchService { inner, layer: self.clone() }
+        BatchService {
+            inner,
+            layer: self.clone(),
+        }
     }
 }
 
@@ -120,7 +131,10 @@ struct Answers {
 
 impl Answers {
     fn new(max_response_bytes: usize) -> Self {
-        Self { builder: BatchResponseBuilder::new_with_limit(max_response_bytes), got_notification: false }
+        Self {
+            builder: BatchResponseBuilder::new_with_limit(max_response_bytes),
+            got_notification: false,
+        }
     }
 
     fn finish(self) -> MethodResponse {
@@ -161,8 +175,13 @@ where
     }
 
     async fn finish_run(&self, run: &mut Run<'_>, answers: &mut Answers) -> Result<(), MethodResponse> {
-        let Run { requests, transactions } = std::mem::take(run);
-        let Some(submit) = self.layer.submit.clone().filter(|_| !requests.is_empty()) else { return Ok(()) };
+        let Run {
+            requests,
+            transactions,
+        } = std::mem::take(run);
+        let Some(submit) = self.layer.submit.clone().filter(|_| !requests.is_empty()) else {
+            return Ok(());
+        };
         let started = Instant::now();
         metrics::histogram!("rapid_reth_rpc_batch_transactions").record(transactions.len() as f64);
         let results = submit.submit_all(transactions).await;
@@ -170,9 +189,11 @@ where
             let Request { id, extensions, .. } = request;
             self.layer.metrics.record(SEND_RAW, started, result.is_ok());
             let response = match result {
-                Ok(hash) => {
-                    MethodResponse::response(id, ResponsePayload::success(hash), self.layer.max_response_bytes)
-                }
+                Ok(hash) => MethodResponse::response(
+                    id,
+                    ResponsePayload::success(hash),
+                    self.layer.max_response_bytes,
+                ),
                 Err(error) => MethodResponse::error(id, error),
             };
             answers.builder.append(response.with_extensions(extensions))?;
@@ -208,10 +229,7 @@ fn raw_transaction(request: &Request<'_>) -> Option<Bytes> {
 #[cfg(test)]
 mod tests {
     use jsonrpsee::{
-        Methods, RpcModule,
-        core::middleware::RpcServiceBuilder,
-        server::BatchRequestConfig,
-        types::ErrorCode,
+        Methods, RpcModule, core::middleware::RpcServiceBuilder, server::BatchRequestConfig, types::ErrorCode,
     };
     use parking_lot::Mutex;
 
@@ -239,7 +257,9 @@ mod tests {
     fn module() -> RpcModule<()> {
         let mut module = RpcModule::new(());
         module
-            .register_method::<Result<String, ErrorObjectOwned>, _>("eth_chainId", |_, _, _| Ok("0x539".into()))
+            .register_method::<Result<String, ErrorObjectOwned>, _>("eth_chainId", |_, _, _| {
+                Ok("0x539".into())
+            })
             .unwrap();
         module
             .register_method::<Result<String, ErrorObjectOwned>, _>(SEND_RAW, |_, _, _| {
@@ -251,8 +271,14 @@ mod tests {
 
     async fn answer(recorder: &Arc<Recorder>, batch: &str) -> serde_json::Value {
         let methods = Methods::from(module());
-        let layer = BatchLayer::new(Some(recorder.clone() as Arc<dyn SubmitRaw>), CallMetrics::new(&methods), 1 << 20);
-        let service = RpcServiceBuilder::new().layer(layer).service(CallContext::for_test(methods));
+        let layer = BatchLayer::new(
+            Some(recorder.clone() as Arc<dyn SubmitRaw>),
+            CallMetrics::new(&methods),
+            1 << 20,
+        );
+        let service = RpcServiceBuilder::new()
+            .layer(layer)
+            .service(CallContext::for_test(methods));
         let response = answer_message(&service, batch.as_bytes(), BatchRequestConfig::Limit(100)).await;
         serde_json::from_str(response.unwrap().get()).unwrap()
     }
@@ -270,10 +296,24 @@ mod tests {
         ]"#;
         let answers = answer(&recorder, batch).await;
         let runs: Vec<Vec<Bytes>> = recorder.0.lock().clone();
-        assert_eq!(runs, [vec![Bytes::from([1]), Bytes::from([0])], vec![Bytes::from([2])]]);
-        let codes: Vec<_> = answers.as_array().unwrap().iter().map(|a| a["error"]["code"].as_i64()).collect();
-        assert_eq!(codes, [None, Some(-32000), None, Some(-32600), None, Some(-32602)]);
-        assert_eq!(answers[0]["result"], serde_json::json!(B256::left_padding_from(&[1])));
+        assert_eq!(
+            runs,
+            [vec![Bytes::from([1]), Bytes::from([0])], vec![Bytes::from([2])]]
+        );
+        let codes: Vec<_> = answers
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|a| a["error"]["code"].as_i64())
+            .collect();
+        assert_eq!(
+            codes,
+            [None, Some(-32000), None, Some(-32600), None, Some(-32602)]
+        );
+        assert_eq!(
+            answers[0]["result"],
+            serde_json::json!(B256::left_padding_from(&[1]))
+        );
         assert_eq!(answers[2]["result"], "0x539");
         assert_eq!(answers[4]["id"], 3);
     }

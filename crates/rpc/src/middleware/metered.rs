@@ -38,15 +38,26 @@ impl MethodMetrics {
 
 impl CallMetrics {
     pub(crate) fn new(methods: &Methods) -> Self {
-        let methods = methods.method_names().map(|name| (name, MethodMetrics::new(name))).collect();
-        Self { methods: Arc::new(methods), unknown: MethodMetrics::new("unknown") }
+        let methods = methods
+            .method_names()
+            .map(|name| (name, MethodMetrics::new(name)))
+            .collect();
+        Self {
+            methods: Arc::new(methods),
+            unknown: MethodMetrics::new("unknown"),
+        }
     }
 
     /// Notes a call that began at `started` and has just ended.
     pub(crate) fn record(&self, method: &str, started: Instant, success: bool) {
         let metrics = self.methods.get(method).unwrap_or(&self.unknown);
         metrics.started.increment(1);
-        if success { &metrics.successful } else { &metrics.failed }.increment(1);
+        if success {
+            &metrics.successful
+        } else {
+            &metrics.failed
+        }
+        .increment(1);
         metrics.time.record(started.elapsed().as_secs_f64());
     }
 }
@@ -59,7 +70,10 @@ impl<S> Layer<S> for MeteredLayer {
     type Service = Metered<S>;
 
     fn layer(&self, inner: S) -> Metered<S> {
-        Metered { inner, metrics: self.0.clone() }
+        Metered {
+            inner,
+            metrics: self.0.clone(),
+        }
     }
 }
 
@@ -89,7 +103,10 @@ where
         let started = Instant::now();
         let metrics = self.metrics.clone();
         // The name outlives the request in the usual case of a borrowed, known method only by copying it.
-        let method = metrics.methods.get_key_value(request.method.as_ref()).map_or("unknown", |(name, _)| *name);
+        let method = metrics
+            .methods
+            .get_key_value(request.method.as_ref())
+            .map_or("unknown", |(name, _)| *name);
         let response = self.inner.call(request);
         async move {
             let response = response.await;

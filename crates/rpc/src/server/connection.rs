@@ -46,7 +46,9 @@ impl ConnectionSwitch {
 
 impl fmt::Debug for ConnectionSwitch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ConnectionSwitch").field(&self.is_closed()).finish()
+        f.debug_tuple("ConnectionSwitch")
+            .field(&self.is_closed())
+            .finish()
     }
 }
 
@@ -78,7 +80,15 @@ impl<S> Connection<S> {
         let notified = || Box::pin(switch.0.changed.clone().notified_owned());
         let (read_closed, write_closed) = (notified(), notified());
         let idle = deadlines.read_idle.map(|idle| Box::pin(tokio::time::sleep(idle)));
-        Self { inner, switch, read_closed, write_closed, deadlines, idle, stall: None }
+        Self {
+            inner,
+            switch,
+            read_closed,
+            write_closed,
+            deadlines,
+            idle,
+            stall: None,
+        }
     }
 
     pub(crate) fn switch(&self) -> ConnectionSwitch {
@@ -86,16 +96,14 @@ impl<S> Connection<S> {
     }
 
     /// Result of a write that the peer accepted or refused.
-    fn after_write<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        result: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
+    fn after_write<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if result.is_ready() {
             self.stall = None;
             return result;
         }
-        let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.deadlines.write_stall)));
+        let stall = self
+            .stall
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(self.deadlines.write_stall)));
         if stall.as_mut().poll(cx).is_ready() {
             metrics::counter!("rapid_reth_rpc_stalled_connections_total").increment(1);
             self.switch.close();
@@ -110,7 +118,11 @@ impl<S> Connection<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.switch.is_closed() || self.read_closed.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
@@ -122,7 +134,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
             }
             return result;
         }
-        if self.idle.as_mut().is_some_and(|idle| idle.as_mut().poll(cx).is_ready()) {
+        if self
+            .idle
+            .as_mut()
+            .is_some_and(|idle| idle.as_mut().poll(cx).is_ready())
+        {
             metrics::counter!("rapid_reth_rpc_idle_connections_closed_total").increment(1);
             self.switch.close();
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
@@ -175,8 +191,10 @@ mod tests {
 
     use super::*;
 
-    const PATIENT: Deadlines =
-        Deadlines { write_stall: Duration::from_secs(3600), read_idle: None };
+    const PATIENT: Deadlines = Deadlines {
+        write_stall: Duration::from_secs(3600),
+        read_idle: None,
+    };
 
     #[tokio::test]
     async fn the_switch_ends_a_waiting_reader_and_a_waiting_writer() {
@@ -185,7 +203,8 @@ mod tests {
         let switch = connection.switch();
         let (mut reader, mut writer) = tokio::io::split(connection);
         let reading = tokio::spawn(async move { reader.read_u8().await.map_err(|error| error.kind()) });
-        let writing = tokio::spawn(async move { writer.write_all(&[0; 64]).await.map_err(|error| error.kind()) });
+        let writing =
+            tokio::spawn(async move { writer.write_all(&[0; 64]).await.map_err(|error| error.kind()) });
         tokio::task::yield_now().await;
         switch.close();
         assert_eq!(reading.await.unwrap(), Err(io::ErrorKind::ConnectionAborted));
@@ -195,8 +214,13 @@ mod tests {
     #[tokio::test]
     async fn a_peer_that_does_not_read_is_closed() {
         let (ours, _theirs) = tokio::io::duplex(8);
-        let mut connection =
-            Connection::new(ours, Deadlines { write_stall: Duration::from_millis(5), ..PATIENT });
+        let mut connection = Connection::new(
+            ours,
+            Deadlines {
+                write_stall: Duration::from_millis(5),
+                ..PATIENT
+            },
+        );
         let error = connection.write_all(&[0; 64]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(connection.switch().is_closed());
@@ -205,9 +229,18 @@ mod tests {
     #[tokio::test]
     async fn a_silent_peer_is_closed() {
         let (ours, mut theirs) = tokio::io::duplex(8);
-        let mut connection = Connection::new(ours, Deadlines { read_idle: Some(Duration::from_millis(5)), ..PATIENT });
+        let mut connection = Connection::new(
+            ours,
+            Deadlines {
+                read_idle: Some(Duration::from_millis(5)),
+                ..PATIENT
+            },
+        );
         theirs.write_u8(7).await.unwrap();
         assert_eq!(connection.read_u8().await.unwrap(), 7);
-        assert_eq!(connection.read_u8().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(
+            connection.read_u8().await.unwrap_err().kind(),
+            io::ErrorKind::TimedOut
+        );
     }
 }

@@ -7,9 +7,9 @@ use std::{
 
 use alloy_rpc_types_engine::JwtSecret;
 // Not called here: naming it selects the implementation of HMAC-SHA-256 that `JwtSecret` signs with.
-use jsonwebtoken as _;
 use http::{HeaderMap, StatusCode, header};
 use jsonrpsee::server::{HttpBody, HttpResponse};
+use jsonwebtoken as _;
 use tower::{Layer, Service};
 
 /// Lets requests through that carry a valid token (Engine API authentication specification).
@@ -28,7 +28,10 @@ impl<S> Layer<S> for JwtLayer {
     type Service = JwtService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        JwtService { secret: self.secret, inner }
+        JwtService {
+            secret: self.secret,
+            inner,
+        }
     }
 }
 
@@ -94,14 +97,25 @@ mod tests {
 
     fn token(secret: &JwtSecret, offset_seconds: i64) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        secret.encode(&Claims { iat: now.saturating_add_signed(offset_seconds), exp: None }).unwrap()
+        secret
+            .encode(&Claims {
+                iat: now.saturating_add_signed(offset_seconds),
+                exp: None,
+            })
+            .unwrap()
     }
 
     #[test]
     fn a_fresh_token_of_the_same_key_passes() {
         let secret = JwtSecret::random();
-        assert_eq!(check(&secret, &headers(&format!("Bearer {}", token(&secret, 0)))), Ok(()));
-        assert_eq!(check(&secret, &headers(&format!("bearer {}", token(&secret, -50)))), Ok(()));
+        assert_eq!(
+            check(&secret, &headers(&format!("Bearer {}", token(&secret, 0)))),
+            Ok(())
+        );
+        assert_eq!(
+            check(&secret, &headers(&format!("bearer {}", token(&secret, -50)))),
+            Ok(())
+        );
     }
 
     #[test]
@@ -110,7 +124,13 @@ mod tests {
         for offset in [-70, 70] {
             assert!(check(&secret, &headers(&format!("Bearer {}", token(&secret, offset)))).is_err());
         }
-        assert!(check(&secret, &headers(&format!("Bearer {}", token(&JwtSecret::random(), 0)))).is_err());
+        assert!(
+            check(
+                &secret,
+                &headers(&format!("Bearer {}", token(&JwtSecret::random(), 0)))
+            )
+            .is_err()
+        );
         assert!(check(&secret, &headers(&format!("Basic {}", token(&secret, 0)))).is_err());
         assert!(check(&secret, &headers("Bearer")).is_err());
         assert!(check(&secret, &HeaderMap::new()).is_err());

@@ -92,12 +92,23 @@ impl RpcServers {
             limits: config.limits,
             stop,
         };
-        let mut servers =
-            Self { http: None, ws: None, auth: None, ipc: None, handle, limits: config.limits };
+        let mut servers = Self {
+            http: None,
+            ws: None,
+            auth: None,
+            ipc: None,
+            handle,
+            limits: config.limits,
+        };
         // Everything is bound before anything is served, so that a failure leaves nothing behind.
         let mut ready = Vec::new();
         for (listen, protocols) in tcp_listeners(&config)? {
-            let server = TcpServer::new(&shared, &listen, config.public_secret, modules.select(&listen.namespaces))?;
+            let server = TcpServer::new(
+                &shared,
+                &listen,
+                config.public_secret,
+                modules.select(&listen.namespaces),
+            )?;
             let listener = bind(&listen, protocols.name()).await?;
             let address = listener.1;
             if protocols.http() {
@@ -157,7 +168,10 @@ impl RpcServers {
     /// Stops accepting, lets calls in flight end for [`ServerLimits::stop_grace`], then returns.
     pub async fn stop(self) {
         let Ok(()) = self.handle.stop() else { return };
-        if tokio::time::timeout(self.limits.stop_grace, self.handle.stopped()).await.is_err() {
+        if tokio::time::timeout(self.limits.stop_grace, self.handle.stopped())
+            .await
+            .is_err()
+        {
             tracing::warn!("RPC calls were still in flight when the servers stopped");
         }
     }
@@ -173,7 +187,11 @@ pub(crate) struct Shared {
 }
 
 async fn bind(config: &TcpConfig, server: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
-    let error = |source| StartError::Bind { server, address: config.address, source };
+    let error = |source| StartError::Bind {
+        server,
+        address: config.address,
+        source,
+    };
     let listener = TcpListener::bind(config.address).await.map_err(error)?;
     let address = listener.local_addr().map_err(error)?;
     Ok((listener, address))
@@ -185,13 +203,22 @@ fn tcp_listeners(config: &RpcServerConfig) -> Result<Vec<(TcpConfig, Protocols)>
     match (http, ws) {
         (Some(http), Some(ws)) if http.address == ws.address && http.address.port() != 0 => {
             if http.namespaces != ws.namespaces {
-                return Err(StartError::NamespacesDiffer { http: http.namespaces, ws: ws.namespaces });
+                return Err(StartError::NamespacesDiffer {
+                    http: http.namespaces,
+                    ws: ws.namespaces,
+                });
             }
             let cors = match (http.cors, ws.cors) {
                 (Some(http), Some(ws)) if http != ws => return Err(StartError::OriginsDiffer { http, ws }),
                 (http, ws) => http.or(ws),
             };
-            Ok(vec![(TcpConfig { cors, ..ws_config(http.address, http.namespaces) }, Protocols::Both)])
+            Ok(vec![(
+                TcpConfig {
+                    cors,
+                    ..ws_config(http.address, http.namespaces)
+                },
+                Protocols::Both,
+            )])
         }
         (http, ws) => Ok(http
             .map(|http| (http, Protocols::Http))
@@ -202,14 +229,21 @@ fn tcp_listeners(config: &RpcServerConfig) -> Result<Vec<(TcpConfig, Protocols)>
 }
 
 const fn ws_config(address: SocketAddr, namespaces: NamespaceSelection) -> TcpConfig {
-    TcpConfig { address, namespaces, cors: None }
+    TcpConfig {
+        address,
+        namespaces,
+        cors: None,
+    }
 }
 
 fn serve_ipc(shared: &Shared, modules: &RpcModules, listener: tokio::net::UnixListener, path: PathBuf) {
     let transport = modules.select(&NamespaceSelection::all());
     let metrics = CallMetrics::new(&transport.methods);
-    let batch =
-        BatchLayer::new(transport.submit, metrics.clone(), shared.limits.max_response_bytes as usize);
+    let batch = BatchLayer::new(
+        transport.submit,
+        metrics.clone(),
+        shared.limits.max_response_bytes as usize,
+    );
     let server = IpcServer {
         methods: transport.methods,
         limits: shared.limits,
@@ -234,8 +268,12 @@ impl IdProvider for HexIds {
 }
 
 /// The layers around the calls of a TCP transport.
-pub(crate) type CallLayers =
-    RpcServiceBuilder<tower::layer::util::Stack<MeteredLayer, tower::layer::util::Stack<BatchLayer, tower::layer::util::Identity>>>;
+pub(crate) type CallLayers = RpcServiceBuilder<
+    tower::layer::util::Stack<
+        MeteredLayer,
+        tower::layer::util::Stack<BatchLayer, tower::layer::util::Identity>,
+    >,
+>;
 
 pub(crate) fn call_layers(batch: BatchLayer, metrics: CallMetrics) -> CallLayers {
     // The first layer is the outermost: the batch layer sends each entry through the metered one.
@@ -259,25 +297,43 @@ mod tests {
         let listeners = tcp_listeners(&config("127.0.0.1:8545", "127.0.0.1:8545")).unwrap();
         assert_eq!(listeners.len(), 1);
         assert_eq!(listeners[0].1, Protocols::Both);
-        assert_eq!(tcp_listeners(&config("127.0.0.1:8545", "127.0.0.1:8546")).unwrap().len(), 2);
-        assert_eq!(tcp_listeners(&config("127.0.0.1:0", "127.0.0.1:0")).unwrap().len(), 2);
+        assert_eq!(
+            tcp_listeners(&config("127.0.0.1:8545", "127.0.0.1:8546"))
+                .unwrap()
+                .len(),
+            2
+        );
+        assert_eq!(
+            tcp_listeners(&config("127.0.0.1:0", "127.0.0.1:0"))
+                .unwrap()
+                .len(),
+            2
+        );
     }
 
     #[test]
     fn a_shared_address_needs_the_same_namespaces_and_origins() {
         let mut shared = config("127.0.0.1:8545", "127.0.0.1:8545");
         shared.ws.as_mut().unwrap().namespaces = NamespaceSelection::all();
-        assert!(matches!(tcp_listeners(&shared), Err(StartError::NamespacesDiffer { .. })));
+        assert!(matches!(
+            tcp_listeners(&shared),
+            Err(StartError::NamespacesDiffer { .. })
+        ));
         let mut shared = config("127.0.0.1:8545", "127.0.0.1:8545");
         shared.http.as_mut().unwrap().cors = Some("*".into());
         assert_eq!(tcp_listeners(&shared).unwrap()[0].0.cors.as_deref(), Some("*"));
         shared.ws.as_mut().unwrap().cors = Some("https://example.org".into());
-        assert!(matches!(tcp_listeners(&shared), Err(StartError::OriginsDiffer { .. })));
+        assert!(matches!(
+            tcp_listeners(&shared),
+            Err(StartError::OriginsDiffer { .. })
+        ));
     }
 
     #[test]
     fn subscription_ids_are_quantities() {
-        let SubscriptionId::Str(id) = HexIds.next_id() else { panic!("not a string") };
+        let SubscriptionId::Str(id) = HexIds.next_id() else {
+            panic!("not a string")
+        };
         assert!(id.starts_with("0x") && !id.starts_with("0x0"));
         assert_ne!(HexIds.next_id(), HexIds.next_id());
     }

@@ -102,7 +102,9 @@ impl TcpServer {
             methods: transport.methods,
             layers: call_layers(batch, metrics),
             // CORS comes first: a browser's preflight carries no token.
-            http: ServiceBuilder::new().option_layer(cors).option_layer(secret.map(JwtLayer::new)),
+            http: ServiceBuilder::new()
+                .option_layer(cors)
+                .option_layer(secret.map(JwtLayer::new)),
             connections: shared.connections.clone(),
             ids: shared.ids,
             limits: shared.limits,
@@ -150,7 +152,11 @@ impl TcpServer {
             .max_subscriptions_per_connection(limits.max_subscriptions_per_connection)
             .set_message_buffer_capacity(limits.message_buffer_messages)
             .set_batch_request_config(BatchRequestConfig::Limit(limits.max_batch_entries))
-            .enable_ws_ping(PingConfig::new().ping_interval(limits.ping_interval).inactive_limit(limits.read_idle))
+            .enable_ws_ping(
+                PingConfig::new()
+                    .ping_interval(limits.ping_interval)
+                    .inactive_limit(limits.read_idle),
+            )
             .set_id_provider(self.ids);
         let config = match protocols {
             Protocols::Http => config.http_only(),
@@ -171,8 +177,10 @@ impl TcpServer {
         permit: OwnedSemaphorePermit,
     ) -> io::Result<()> {
         stream.set_nodelay(true)?;
-        let deadlines =
-            Deadlines { write_stall: self.limits.write_stall, read_idle: Some(self.limits.read_idle) };
+        let deadlines = Deadlines {
+            write_stall: self.limits.write_stall,
+            read_idle: Some(self.limits.read_idle),
+        };
         let connection = Connection::new(stream, deadlines);
         let switch = connection.switch();
         // A WebSocket lives on after its HTTP connection was handed over; the permit has to live as long.
@@ -247,7 +255,10 @@ impl Session {
     fn open(transport: &'static str, permit: Arc<OwnedSemaphorePermit>) -> Self {
         metrics::counter!("reth_rpc_server_connections_connections_opened_total", "transport" => transport)
             .increment(1);
-        Self { transport, _permit: permit }
+        Self {
+            transport,
+            _permit: permit,
+        }
     }
 }
 
@@ -264,7 +275,9 @@ fn cors(origins: &str) -> Result<CorsLayer, StartError> {
         list => {
             let origins = list.split(',').map(str::trim).map(|origin| {
                 // A wildcard among others would silently allow all of them.
-                let valid = (origin != "*").then(|| origin.parse::<HeaderValue>().ok()).flatten();
+                let valid = (origin != "*")
+                    .then(|| origin.parse::<HeaderValue>().ok())
+                    .flatten();
                 valid.ok_or_else(|| StartError::InvalidOrigin(origin.to_owned()))
             });
             AllowOrigin::list(origins.collect::<Result<Vec<_>, _>>()?)

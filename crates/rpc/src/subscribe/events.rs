@@ -43,7 +43,10 @@ impl MiniBlockEvent {
     pub fn new(mini_block: &SealedMiniBlock, spec: &ChainSpec) -> Self {
         let (header, body) = (mini_block.header(), mini_block.body());
         let run = body.transactions.iter().zip(body.senders.iter().copied());
-        let gas_after = body.receipts.last().map_or(header.position.gas_used, |last| last.cumulative_gas_used);
+        let gas_after = body
+            .receipts
+            .last()
+            .map_or(header.position.gas_used, |last| last.cumulative_gas_used);
         Self {
             block_number: header.environment.number,
             block_timestamp: header.environment.timestamp,
@@ -79,7 +82,11 @@ impl StateChangeEvent {
             address: change.address,
             nonce: after.nonce,
             balance: after.balance,
-            storage: change.storage.iter().map(|(slot, value)| (B256::from(*slot), *value)).collect(),
+            storage: change
+                .storage
+                .iter()
+                .map(|(slot, value)| (B256::from(*slot), *value))
+                .collect(),
         }
     }
 }
@@ -97,7 +104,10 @@ mod tests {
             storage: vec![(U256::from(1), U256::from(255))],
             ..AccountChange::new(Address::repeat_byte(1))
         };
-        let newest = Account { balance: U256::from(16), ..Account::default() };
+        let newest = Account {
+            balance: U256::from(16),
+            ..Account::default()
+        };
         let json = serde_json::to_value(StateChangeEvent::new(&change, newest)).unwrap();
         assert_eq!(json["nonce"], 7);
         assert_eq!(json["balance"], "0x10");
@@ -106,8 +116,15 @@ mod tests {
 
     #[test]
     fn a_removed_account_is_empty() {
-        let change = AccountChange { fate: Fate::Removed, ..AccountChange::new(Address::ZERO) };
-        let newest = Account { nonce: 3, balance: U256::from(5), ..Account::default() };
+        let change = AccountChange {
+            fate: Fate::Removed,
+            ..AccountChange::new(Address::ZERO)
+        };
+        let newest = Account {
+            nonce: 3,
+            balance: U256::from(5),
+            ..Account::default()
+        };
         let event = StateChangeEvent::new(&change, newest);
         assert_eq!((event.nonce, event.balance), (0, U256::ZERO));
     }

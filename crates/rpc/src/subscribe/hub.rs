@@ -23,7 +23,9 @@ pub(crate) type Payload = Arc<RawValue>;
 
 /// Serialises a payload.
 pub(crate) fn payload(value: &impl Serialize) -> Payload {
-    serde_json::value::to_raw_value(value).expect("answers have string keys and serialise").into()
+    serde_json::value::to_raw_value(value)
+        .expect("answers have string keys and serialise")
+        .into()
 }
 
 /// Bounds of one subscriber's queue.
@@ -70,7 +72,11 @@ pub(crate) struct Membership<F> {
 impl<F> Hub<F> {
     pub(crate) fn new(kind: &'static str, bounds: QueueBounds) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(HubState { subscribers: Vec::new(), next_id: 0, feed_runs: false }),
+            state: Mutex::new(HubState {
+                subscribers: Vec::new(),
+                next_id: 0,
+                feed_runs: false,
+            }),
             bounds,
             subscribers: metrics::gauge!("rapid_reth_rpc_subscriptions_entries", "kind" => kind),
             dropped: metrics::counter!("rapid_reth_rpc_slow_subscribers_dropped_total", "kind" => kind),
@@ -90,13 +96,24 @@ impl<F> Hub<F> {
         let mut state = self.state.lock();
         let id = state.next_id;
         state.next_id += 1;
-        let subscriber = Subscriber { id, filter, queue: sender, queued_bytes: queued_bytes.clone(), switch };
+        let subscriber = Subscriber {
+            id,
+            filter,
+            queue: sender,
+            queued_bytes: queued_bytes.clone(),
+            switch,
+        };
         state.subscribers.push(subscriber);
         self.subscribers.set(state.subscribers.len() as f64);
         if !std::mem::replace(&mut state.feed_runs, true) {
             start_feed();
         }
-        Membership { hub: self.clone(), id, queue, queued_bytes }
+        Membership {
+            hub: self.clone(),
+            id,
+            queue,
+            queued_bytes,
+        }
     }
 
     /// Gives every subscriber's filter to `visit`, which queues what the subscriber wants.
@@ -104,7 +121,9 @@ impl<F> Hub<F> {
         let mut state = self.state.lock();
         state.subscribers.retain(|subscriber| {
             let mut kept_up = true;
-            visit(&subscriber.filter, &mut |payload| kept_up = kept_up && self.queue(subscriber, payload));
+            visit(&subscriber.filter, &mut |payload| {
+                kept_up = kept_up && self.queue(subscriber, payload)
+            });
             kept_up
         });
         self.subscribers.set(state.subscribers.len() as f64);
@@ -133,7 +152,11 @@ impl<F> Hub<F> {
         let before = subscriber.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
         // A single payload may be larger than the bound; it passes when nothing waits.
         let fits = before == 0 || before + bytes <= self.bounds.bytes;
-        let result = if fits { subscriber.queue.try_send(payload.clone()) } else { Err(TrySendError::Full(payload.clone())) };
+        let result = if fits {
+            subscriber.queue.try_send(payload.clone())
+        } else {
+            Err(TrySendError::Full(payload.clone()))
+        };
         match result {
             Ok(()) => true,
             Err(TrySendError::Full(_)) => {
@@ -162,7 +185,8 @@ impl<F> Membership<F> {
     /// The next payload; `None` once the hub has given up on the subscriber.
     pub(crate) async fn next(&mut self) -> Option<Payload> {
         let payload = self.queue.recv().await?;
-        self.queued_bytes.fetch_sub(payload.get().len(), Ordering::Relaxed);
+        self.queued_bytes
+            .fetch_sub(payload.get().len(), Ordering::Relaxed);
         Some(payload)
     }
 
@@ -194,7 +218,10 @@ impl<F> Drop for Membership<F> {
 mod tests {
     use super::*;
 
-    const BOUNDS: QueueBounds = QueueBounds { messages: 2, bytes: 64 };
+    const BOUNDS: QueueBounds = QueueBounds {
+        messages: 2,
+        bytes: 64,
+    };
 
     fn send(hub: &Hub<u64>, value: u64, payload: &Payload) {
         hub.deliver(|wanted, push| {

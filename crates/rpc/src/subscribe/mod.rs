@@ -65,8 +65,10 @@ pub(crate) fn module(context: Arc<EthContext>) -> Result<RpcModule<Subscriptions
 impl Subscriptions {
     fn new(context: Arc<EthContext>) -> Self {
         let config = &context.config;
-        let bounds =
-            QueueBounds { messages: config.subscription_queue_max, bytes: config.subscription_queue_bytes_max };
+        let bounds = QueueBounds {
+            messages: config.subscription_queue_max,
+            bytes: config.subscription_queue_bytes_max,
+        };
         Self {
             permits: Arc::new(Semaphore::new(config.subscriptions_max)),
             heads: Hub::new("newHeads", bounds),
@@ -90,7 +92,9 @@ impl Subscriptions {
         let switch = extensions.get::<ConnectionSwitch>().cloned();
         match request {
             Request::Syncing => answer_syncing(pending).await,
-            Request::NewHeads => forward(self.join_chain(&self.heads, (), switch, deliver_head), pending).await,
+            Request::NewHeads => {
+                forward(self.join_chain(&self.heads, (), switch, deliver_head), pending).await
+            }
             Request::Logs(filter) => {
                 forward(self.join_chain(&self.logs, filter, switch, deliver_logs), pending).await;
             }
@@ -99,7 +103,11 @@ impl Subscriptions {
                 forward(joined, pending).await;
             }
             Request::MiniBlocks => {
-                forward(self.join_chain(&self.mini_blocks, (), switch, deliver_mini_block), pending).await;
+                forward(
+                    self.join_chain(&self.mini_blocks, (), switch, deliver_mini_block),
+                    pending,
+                )
+                .await;
             }
             Request::StateChanges(addresses) => {
                 let joined = self.join_chain(&self.state_changes, addresses, switch, deliver_state_changes);
@@ -136,7 +144,10 @@ impl Subscriptions {
             let hub = hub.clone();
             let events = self.context.pool.subscribe_pending();
             tokio::spawn(async move {
-                feed(&hub, events, |transaction| deliver_transaction(&hub, &transaction)).await;
+                feed(&hub, events, |transaction| {
+                    deliver_transaction(&hub, &transaction)
+                })
+                .await;
             });
         })
     }
@@ -198,7 +209,9 @@ fn deliver_head(hub: &Hub<()>, _: &Chain, event: &ChainEvent) {
 }
 
 fn deliver_mini_block(hub: &Hub<()>, chain: &Chain, event: &ChainEvent) {
-    let ChainEvent::MiniBlock(mini_block) = event else { return };
+    let ChainEvent::MiniBlock(mini_block) = event else {
+        return;
+    };
     let mut lazy = Lazy::new(mini_block);
     hub.deliver(|(), push| push(lazy.get(|mini_block| MiniBlockEvent::new(mini_block, chain.spec()))));
 }
@@ -243,12 +256,17 @@ fn push_logs(hub: &Hub<Box<Filter>>, logs: Vec<Log>) {
 }
 
 fn deliver_state_changes(hub: &Hub<AddressHashSet>, chain: &Chain, event: &ChainEvent) {
-    let ChainEvent::MiniBlock(mini_block) = event else { return };
+    let ChainEvent::MiniBlock(mini_block) = event else {
+        return;
+    };
     let changes = mini_block.body().diff.collapse();
     let state = chain.view().state.clone();
     let mut payloads: HashMap<Address, Payload> = HashMap::new();
     hub.deliver(|addresses, push| {
-        for change in changes.iter().filter(|change| addresses.contains(&change.address)) {
+        for change in changes
+            .iter()
+            .filter(|change| addresses.contains(&change.address))
+        {
             let payload = payloads.entry(change.address).or_insert_with(|| {
                 // A version that is gone by now had no other values for what the change says itself.
                 let newest = state.account(&change.address).ok().flatten().unwrap_or_default();

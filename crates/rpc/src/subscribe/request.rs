@@ -47,7 +47,9 @@ impl Request {
             "logs" => parse_logs(argument),
             "newPendingTransactions" => parse_pending(argument),
             "stateChanges" => parse_state_changes(argument),
-            kind => Err(RpcError::invalid_params(format!("unknown subscription kind `{kind}`"))),
+            kind => Err(RpcError::invalid_params(format!(
+                "unknown subscription kind `{kind}`"
+            ))),
         }
     }
 }
@@ -57,13 +59,21 @@ fn invalid(error: impl std::fmt::Display) -> RpcError {
 }
 
 fn parse_logs(argument: Option<Value>) -> RpcResult<Request> {
-    let filter: Filter = argument.map_or_else(|| Ok(Filter::default()), serde_json::from_value).map_err(invalid)?;
+    let filter: Filter = argument
+        .map_or_else(|| Ok(Filter::default()), serde_json::from_value)
+        .map_err(invalid)?;
     let items = filter.address.len() + filter.topics.iter().map(|topics| topics.len()).sum::<usize>();
     if items > LOG_FILTER_ITEMS_MAX {
-        return Err(invalid(format!("more than {LOG_FILTER_ITEMS_MAX} addresses and topics")));
+        return Err(invalid(format!(
+            "more than {LOG_FILTER_ITEMS_MAX} addresses and topics"
+        )));
     }
     let filter = Box::new(filter);
-    Ok(if filter.is_pending_block_filter() { Request::PendingLogs(filter) } else { Request::Logs(filter) })
+    Ok(if filter.is_pending_block_filter() {
+        Request::PendingLogs(filter)
+    } else {
+        Request::Logs(filter)
+    })
 }
 
 fn parse_pending(argument: Option<Value>) -> RpcResult<Request> {
@@ -75,12 +85,13 @@ fn parse_pending(argument: Option<Value>) -> RpcResult<Request> {
 }
 
 fn parse_state_changes(argument: Option<Value>) -> RpcResult<Request> {
-    let addresses: Vec<Address> =
-        argument.ok_or_else(|| invalid("stateChanges takes a list of addresses")).and_then(|addresses| {
-            serde_json::from_value(addresses).map_err(invalid)
-        })?;
+    let addresses: Vec<Address> = argument
+        .ok_or_else(|| invalid("stateChanges takes a list of addresses"))
+        .and_then(|addresses| serde_json::from_value(addresses).map_err(invalid))?;
     if addresses.len() > STATE_CHANGE_ADDRESSES_MAX {
-        return Err(invalid(format!("more than {STATE_CHANGE_ADDRESSES_MAX} addresses")));
+        return Err(invalid(format!(
+            "more than {STATE_CHANGE_ADDRESSES_MAX} addresses"
+        )));
     }
     Ok(Request::StateChanges(addresses.into_iter().collect()))
 }
@@ -111,7 +122,13 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_an_invalid_parameter() {
-        for params in [r#"["blocks"]"#, "[]", r#"["stateChanges"]"#, r#"["newPendingTransactions",5]"#, r#"["logs",5]"#] {
+        for params in [
+            r#"["blocks"]"#,
+            "[]",
+            r#"["stateChanges"]"#,
+            r#"["newPendingTransactions",5]"#,
+            r#"["logs",5]"#,
+        ] {
             assert_eq!(parse(params).unwrap_err().code(), -32602, "{params}");
         }
     }
