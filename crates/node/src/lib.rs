@@ -1,11 +1,39 @@
-//! Wires a node from its configuration.
+//! Wires a node from its configuration: what is opened in which order, who watches whom, and how it ends.
+//!
+//! - **In:** a [`NodeConfig`]; a datadir; signals, through whoever calls [`NodeHandle::shutdown`].
+//! - **Out:** a running node behind a [`NodeHandle`]: servers listening, the chain advancing, log lines in reth's words,
+//!   metrics.
+//! - **Owns:** the datadir with its lock and `reth.toml`, the metrics recorder, and the order of things.
+//! - **Must hold:** one process per datadir; nothing is served before the chain is recovered; at the end the servers stop
+//!   first, then production, then the store, and the lock goes last; a critical thread that dies ends the node.
+//!
+//! ```text
+//!  lock -> history, log, state, trie (Store) -> pool -> sequencer -> rpc servers -> metrics
+//!  lock <- store made durable <------------------------ sequencer <- rpc servers <- shutdown
+//! ```
+
+mod block_file;
+mod config;
 mod datadir;
+mod error;
+mod events;
+mod import;
+mod jwt;
+mod launch;
 mod lock;
 mod metrics;
 mod process_metrics;
 mod reth_toml;
+mod store;
 
+pub use block_file::{BLOCK_BYTES_MAX, BlockFileError, BlockFileReader, write_block};
+pub use config::{AuthServer, BuildInfo, NodeConfig, Role};
 pub use datadir::{DataDir, DataDirError, default_log_directory};
+pub use error::NodeError;
+pub use import::{ExportError, ImportFileError, ImportProgress, export_blocks, import_blocks};
+pub use jwt::JwtFileError;
+pub use launch::{Node, NodeHandle, STOP_TIME_MAX};
 pub use lock::{DataDirLock, LockError};
 pub use metrics::{MetricsError, MetricsRecorder, MetricsServer};
 pub use reth_toml::{Execution, Prune, PruneMode, PruneSegments, RethToml, RethTomlError, Stages};
+pub use store::{ForeignStore, Store, StoreError};

@@ -1,0 +1,1 @@
+//! The ledgers against a running node.
