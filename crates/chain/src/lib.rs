@@ -22,6 +22,7 @@ mod chain;
 mod checkpoint;
 mod driver;
 mod error;
+mod genesis;
 mod import;
 mod lookup;
 mod recent;

@@ -11,7 +11,7 @@ use parking_lot::{Mutex, RwLock};
 use rapid_chainspec::ChainSpec;
 use rapid_history::{BlockRecord, ChainIdentity, History, HistoryConfig};
 use rapid_log::{Checkpoints, FileStorage, Log, Recovery};
-use rapid_primitives::{AccountChange, Block, BlockBody, MiniBlockNumber, SealedBlock, SealedMiniBlock};
+use rapid_primitives::{AccountChange, MiniBlockNumber, SealedBlock, SealedMiniBlock};
 use rapid_state::{ReadSet, State};
 use rapid_trie::StateTrie;
 use tokio::sync::broadcast;
@@ -20,6 +20,7 @@ use crate::{
     BlockAssembly, Chain, ChainConfig, Driver, EVENT_QUEUE_LEN, OpenError, View,
     chain::Shared,
     checkpoint::load_checkpoint,
+    genesis::{genesis_allocation, genesis_block},
     recent::{RecentBlocks, RecentTransactions},
 };
 
@@ -69,18 +70,6 @@ impl Chain {
         replay.check_reached(config)?;
         replay.into_opened(config, log, checkpoints)
     }
-}
-
-/// Block 0.
-fn genesis_block(spec: &ChainSpec) -> SealedBlock {
-    let header = spec.genesis_header().inner().clone();
-    let withdrawals = header.withdrawals_root.map(|_| Default::default());
-    let body = BlockBody {
-        transactions: Vec::new(),
-        ommers: Vec::new(),
-        withdrawals,
-    };
-    SealedBlock::seal(Block { header, body }, Vec::new(), Vec::new())
 }
 
 /// The recovery in progress.
@@ -321,7 +310,7 @@ impl Replay {
 }
 
 fn load_genesis(spec: &ChainSpec, state: &State) -> StateTrie {
-    let allocation: Vec<AccountChange> = spec.genesis_allocation().collect();
+    let allocation = genesis_allocation(spec);
     commit(state, &allocation);
     let mut trie = StateTrie::default();
     trie.apply(&allocation);

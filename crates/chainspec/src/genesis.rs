@@ -4,10 +4,9 @@ use alloy_consensus::{EMPTY_ROOT_HASH, Header};
 use alloy_eips::{
     eip1559::INITIAL_BASE_FEE, eip7685::EMPTY_REQUESTS_HASH, eip7928::constants::EMPTY_BLOCK_ACCESS_LIST_HASH,
 };
-use alloy_genesis::{Genesis, GenesisAccount};
+use alloy_genesis::Genesis;
 use alloy_hardforks::EthereumHardfork as Fork;
-use alloy_primitives::{Address, B256, U256};
-use rapid_primitives::{AccountChange, CodeChange, Fate};
+use alloy_primitives::B256;
 
 use crate::{ForkSchedule, GenesisError};
 
@@ -52,24 +51,4 @@ pub(crate) fn genesis_header(genesis: &Genesis, forks: &ForkSchedule) -> Result<
         slot_number: amsterdam.then(|| genesis.slot_number.unwrap_or_default()),
         ..Header::default()
     })
-}
-
-/// The account as a change of the empty state: all post-values present, zero slots left out. An account without
-/// nonce, balance and code is in the genesis trie all the same, whatever EIP-161 says of later blocks.
-pub(crate) fn allocation(address: Address, account: &GenesisAccount) -> AccountChange {
-    let nonce = account.nonce.unwrap_or_default();
-    let code = account.non_empty_code().map(|code| CodeChange::new(code.clone()));
-    let empty = nonce == 0 && account.balance.is_zero() && code.is_none();
-    AccountChange {
-        address,
-        fate: if empty { Fate::CreatedEmpty } else { Fate::Kept },
-        nonce: Some(nonce),
-        balance: Some(account.balance),
-        code,
-        storage: account
-            .storage_slots()
-            .filter(|(_, value)| !value.is_zero())
-            .map(|(slot, value)| (U256::from_be_bytes(slot.0), value))
-            .collect(),
-    }
 }

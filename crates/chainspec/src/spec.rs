@@ -9,12 +9,8 @@ use alloy_evm::eth::spec::EthExecutorSpec;
 use alloy_genesis::{ChainConfig, Genesis};
 use alloy_hardforks::{EthereumHardfork, EthereumHardforks, ForkCondition, ForkId};
 use alloy_primitives::{Address, B256};
-use rapid_primitives::AccountChange;
 
-use crate::{
-    ForkSchedule, GenesisError, REALTIME_CHAIN_ID,
-    genesis::{allocation, genesis_header},
-};
+use crate::{ForkSchedule, GenesisError, REALTIME_CHAIN_ID, genesis::genesis_header};
 
 /// Whether the contracts that collect execution-layer requests must have code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,15 +88,6 @@ impl ChainSpec {
     #[must_use]
     pub const fn genesis_hash(&self) -> B256 {
         self.genesis_header.seal()
-    }
-
-    /// The accounts of the genesis block by address, each with all of its values: applied to an empty state they
-    /// give the state whose root is in the genesis header.
-    pub fn genesis_allocation(&self) -> impl Iterator<Item = AccountChange> + '_ {
-        self.genesis
-            .alloc
-            .iter()
-            .map(|(address, account)| allocation(*address, account))
     }
 
     /// When the forks activate.

@@ -12,7 +12,6 @@ use rapid_chainspec::{
     BlobParams, ChainSpec, DEV_BALANCE_WEI, DEV_MNEMONIC, EthereumHardfork, EthereumHardforks, ForkCondition,
     RequestPredeploys, dev_accounts,
 };
-use rapid_primitives::{AccountChange, Fate};
 
 #[test]
 fn funded_accounts_derive_from_the_mnemonic() {
@@ -92,15 +91,12 @@ fn realtime_genesis() {
         spec.blob_params_at_timestamp(spec.genesis_header().timestamp),
         Some(BlobParams::osaka())
     );
-    let allocation: Vec<AccountChange> = spec.genesis_allocation().collect();
+    let allocation = &spec.genesis().alloc;
     assert_eq!(allocation.len(), 25);
     let code_hash = |address| {
-        let change = allocation
-            .iter()
-            .find(|change| change.address == address)
-            .expect("deployed");
-        assert_eq!((change.nonce, change.fate), (Some(1), Fate::Kept));
-        change.code.as_ref().expect("has code").hash
+        let account = allocation.get(&address).expect("deployed");
+        assert_eq!(account.nonce, Some(1));
+        keccak256(account.code.as_ref().expect("has code"))
     };
     // Code hash of the factory's keyless deployment, the same on every public chain.
     assert_eq!(
@@ -111,37 +107,4 @@ fn realtime_genesis() {
         code_hash(address!("0x000F3df6D732807Ef1319fB7B8bB8522d0Beac02")),
         b256!("0xf57acd40259872606d76197ef052f3d35588dadf919ee1f0e3cb9b62d3f4b02c")
     );
-}
-
-#[test]
-fn allocation_gives_the_state_root() {
-    let json = r#"{"config":{"chainId":9},"alloc":{
-        "0x00000000000000000000000000000000000000aa":{"balance":"0x0"},
-        "0x00000000000000000000000000000000000000bb":{"balance":"0x7","nonce":"0x3","code":"0x6001",
-            "storage":{"0x00":"0x00","0x01":"0x02"}}}}"#;
-    let spec = ChainSpec::parse(json).expect("inline genesis");
-    let changes: Vec<AccountChange> = spec.genesis_allocation().collect();
-    assert_eq!(changes[0].fate, Fate::CreatedEmpty);
-    assert_eq!(
-        changes[1].storage,
-        [(U256::from(1), U256::from(2))],
-        "zero slots are absent"
-    );
-    let root = alloy_trie::root::state_root_unhashed(changes.iter().map(|change| {
-        let slots = change
-            .storage
-            .iter()
-            .map(|(slot, value)| (B256::from(*slot), *value));
-        let account = alloy_trie::TrieAccount {
-            nonce: change.nonce.expect("present"),
-            balance: change.balance.expect("present"),
-            storage_root: alloy_trie::root::storage_root_unhashed(slots),
-            code_hash: change
-                .code
-                .as_ref()
-                .map_or_else(|| keccak256([]), |code| code.hash),
-        };
-        (change.address, account)
-    }));
-    assert_eq!(root, spec.genesis_header().state_root);
 }
