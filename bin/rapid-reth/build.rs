@@ -11,7 +11,13 @@ fn main() {
     println!("cargo:rerun-if-env-changed=SOURCE_DATE_EPOCH");
     println!("cargo:rerun-if-changed=build.rs");
     if let Some(directory) = git(&["rev-parse", "--absolute-git-dir"]) {
-        println!("cargo:rerun-if-changed={directory}/HEAD");
+        // HEAD names a branch; its log changes with every commit. Rebuilding for each would be felt while developing.
+        let watched = if variable("PROFILE") == "release" {
+            "logs/HEAD"
+        } else {
+            "HEAD"
+        };
+        println!("cargo:rerun-if-changed={directory}/{watched}");
     }
 }
 

@@ -75,7 +75,11 @@ where
     let warnings = ledger().judge(&mut command, &matches)?;
     let discovery_port = ledger().discovery_port(&matches);
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
-    Ok(Parsed { cli, warnings, discovery_port })
+    Ok(Parsed {
+        cli,
+        warnings,
+        discovery_port,
+    })
 }
 
 #[cfg(test)]
@@ -90,30 +94,80 @@ mod tests {
     #[test]
     fn what_alloys_node_bindings_pass_is_understood() {
         let parsed = parse([
-            "rapid-reth", "node", "--dev", "--dev.block-time", "1sec", "--ipcdisable", "--http", "--http.api",
-            "eth,net,web3,txpool,trace,rpc,reth,ots,admin,debug", "--ws", "--ws.api", "eth,net,web3,txpool", "--instance",
-            "17", "--datadir", "/x", "--disable-discovery", "--no-persist-peers", "--chain", "dev", "--color", "never",
+            "rapid-reth",
+            "node",
+            "--dev",
+            "--dev.block-time",
+            "1sec",
+            "--ipcdisable",
+            "--http",
+            "--http.api",
+            "eth,net,web3,txpool,trace,rpc,reth,ots,admin,debug",
+            "--ws",
+            "--ws.api",
+            "eth,net,web3,txpool",
+            "--instance",
+            "17",
+            "--datadir",
+            "/x",
+            "--disable-discovery",
+            "--no-persist-peers",
+            "--chain",
+            "dev",
+            "--color",
+            "never",
         ]);
-        let Parsed { cli, warnings, discovery_port } = parsed.unwrap();
+        let Parsed {
+            cli,
+            warnings,
+            discovery_port,
+        } = parsed.unwrap();
         assert_eq!(discovery_port, None);
         assert_eq!(cli.ports.instance, Some(17));
         assert_eq!(warnings.len(), 2, "{warnings:?}");
-        let with_discovery = parse(["rapid-reth", "node", "--http", "--verbosity", "-vvv", "--discovery.port", "0"]).unwrap();
-        assert_eq!(with_discovery.cli.logs.stdout_level(), tracing_subscriber::filter::LevelFilter::DEBUG);
+        let with_discovery = parse([
+            "rapid-reth",
+            "node",
+            "--http",
+            "--verbosity",
+            "-vvv",
+            "--discovery.port",
+            "0",
+        ])
+        .unwrap();
+        assert_eq!(
+            with_discovery.cli.logs.stdout_level(),
+            tracing_subscriber::filter::LevelFilter::DEBUG
+        );
         assert_eq!(with_discovery.discovery_port, Some(0));
     }
 
     #[test]
     fn unknown_flags_are_usage_errors() {
-        assert_eq!(parse(["rapid-reth", "node", "--nonsense"]).unwrap_err().exit_code(), 2);
+        assert_eq!(
+            parse(["rapid-reth", "node", "--nonsense"])
+                .unwrap_err()
+                .exit_code(),
+            2
+        );
         assert_eq!(parse(["rapid-reth"]).unwrap_err().exit_code(), 2);
     }
 
     #[test]
     fn the_long_version_starts_with_the_number() {
         let text = parse(["rapid-reth", "--version"]).unwrap_err().to_string();
-        assert!(text.starts_with(concat!("rapid-reth Version: ", env!("CARGO_PKG_VERSION"), "\nCommit SHA: ")), "{text}");
+        assert!(
+            text.starts_with(concat!(
+                "rapid-reth Version: ",
+                env!("CARGO_PKG_VERSION"),
+                "\nCommit SHA: "
+            )),
+            "{text}"
+        );
         let short = parse(["rapid-reth", "-V"]).unwrap_err().to_string();
-        assert!(short.starts_with(concat!("rapid-reth ", env!("CARGO_PKG_VERSION"), " (")), "{short}");
+        assert!(
+            short.starts_with(concat!("rapid-reth ", env!("CARGO_PKG_VERSION"), " (")),
+            "{short}"
+        );
     }
 }

@@ -16,7 +16,8 @@ const ENVIRONMENT_COMMANDS: [&str; 4] = ["node", "init", "import", "export"];
 const DISCOVERY_PORT: u16 = 30_303;
 
 static LEDGER: LazyLock<Ledger> = LazyLock::new(|| {
-    toml::from_str(include_str!("../../../patches/reth-cli.toml")).expect("the built-in ledger is valid, a test reads it")
+    toml::from_str(include_str!("../../../patches/reth-cli.toml"))
+        .expect("the built-in ledger is valid, a test reads it")
 });
 
 /// The ledger built into the program.
@@ -87,7 +88,11 @@ pub(crate) struct Subcommand {
 impl Ledger {
     /// Adds what is not implemented to the command.
     pub(crate) fn extend(&'static self, mut command: Command) -> Command {
-        for flag in self.flag.iter().filter(|flag| flag.global && flag.status != Status::Implemented) {
+        for flag in self
+            .flag
+            .iter()
+            .filter(|flag| flag.global && flag.status != Status::Implemented)
+        {
             command = command.arg(flag.to_arg().global(true));
         }
         for name in ENVIRONMENT_COMMANDS {
@@ -97,14 +102,21 @@ impl Ledger {
             let flags: Vec<&Flag> = self.flag.iter().filter(takes).collect();
             command = command.mut_subcommand(name, |sub| add_flags(sub, &flags));
         }
-        for sub in self.command.iter().filter(|sub| sub.status != Status::Implemented && !sub.name.contains(' ')) {
+        for sub in self
+            .command
+            .iter()
+            .filter(|sub| sub.status != Status::Implemented && !sub.name.contains(' '))
+        {
             // Everything behind the name is taken as it is: the answer is the same for every flag.
             let rest = Arg::new("arguments")
                 .num_args(0..)
                 .trailing_var_arg(true)
                 .allow_hyphen_values(true)
                 .action(ArgAction::Append);
-            let stub = Command::new(sub.name.as_str()).hide(true).disable_help_flag(true).arg(rest);
+            let stub = Command::new(sub.name.as_str())
+                .hide(true)
+                .disable_help_flag(true)
+                .arg(rest);
             command = command.subcommand(stub);
         }
         command
@@ -114,14 +126,24 @@ impl Ledger {
     ///
     /// # Errors
     /// A usage error that names the flag or command, the reason and the alternative.
-    pub(crate) fn judge(&self, command: &mut Command, matches: &ArgMatches) -> Result<Vec<String>, clap::Error> {
-        let Some((name, given)) = matches.subcommand() else { return Ok(Vec::new()) };
+    pub(crate) fn judge(
+        &self,
+        command: &mut Command,
+        matches: &ArgMatches,
+    ) -> Result<Vec<String>, clap::Error> {
+        let Some((name, given)) = matches.subcommand() else {
+            return Ok(Vec::new());
+        };
         if let Some(sub) = self.refused_command(name, given) {
             let text = format!("`{}` is not offered: {}", sub.name, sub.reason);
             return Err(command.error(ErrorKind::InvalidSubcommand, text));
         }
         let mut warnings = Vec::new();
-        for flag in self.flag.iter().filter(|flag| flag.status != Status::Implemented && flag.is_given(given)) {
+        for flag in self
+            .flag
+            .iter()
+            .filter(|flag| flag.status != Status::Implemented && flag.is_given(given))
+        {
             if flag.status == Status::Inert {
                 if !flag.is_default(given) {
                     warnings.push(format!("--{} has no effect: {}", flag.long, flag.reason));
@@ -137,15 +159,28 @@ impl Ledger {
     /// The port of a network that does not exist, for those who want to read it back; `None` where it was disabled.
     pub(crate) fn discovery_port(&self, matches: &ArgMatches) -> Option<u16> {
         let (_, given) = matches.subcommand()?;
-        let disabled = self.flag.iter().any(|flag| flag.long == "disable-discovery" && flag.is_given(given));
-        let port = given.try_get_many::<String>("discovery.port").ok().flatten().and_then(Iterator::last);
-        if disabled { None } else { port.map_or(Some(DISCOVERY_PORT), |port| port.parse().ok()) }
+        let disabled = self
+            .flag
+            .iter()
+            .any(|flag| flag.long == "disable-discovery" && flag.is_given(given));
+        let port = given
+            .try_get_many::<String>("discovery.port")
+            .ok()
+            .flatten()
+            .and_then(Iterator::last);
+        if disabled {
+            None
+        } else {
+            port.map_or(Some(DISCOVERY_PORT), |port| port.parse().ok())
+        }
     }
 
     /// The most specific entry for a command of reth that does not exist here.
     fn refused_command(&self, name: &str, given: &ArgMatches) -> Option<&Subcommand> {
         let entry = |name: &str| {
-            self.command.iter().find(|sub| sub.name == name && sub.status != Status::Implemented)
+            self.command
+                .iter()
+                .find(|sub| sub.name == name && sub.status != Status::Implemented)
         };
         let mut found = entry(name)?;
         let mut path = name.to_owned();
@@ -166,7 +201,10 @@ fn add_flags(mut command: Command, flags: &[&'static Flag]) -> Command {
     }
     // Conflicts name flags; an argument's id is something else where it is a real one.
     let id_of = |command: &Command, long: &str| {
-        command.get_arguments().find(|arg| arg.get_long() == Some(long)).map(|arg| arg.get_id().clone())
+        command
+            .get_arguments()
+            .find(|arg| arg.get_long() == Some(long))
+            .map(|arg| arg.get_id().clone())
     };
     for flag in flags.iter().filter(|flag| flag.status == Status::Inert) {
         for other in &flag.conflicts {
@@ -191,10 +229,15 @@ impl Flag {
             arg = arg.short(short);
         }
         match &self.value {
-            Some(value) if self.optional_value => {
-                arg.value_name(value.as_str()).num_args(0..=1).default_missing_value("").action(ArgAction::Append)
-            }
-            Some(value) => arg.value_name(value.as_str()).num_args(1).action(ArgAction::Append),
+            Some(value) if self.optional_value => arg
+                .value_name(value.as_str())
+                .num_args(0..=1)
+                .default_missing_value("")
+                .action(ArgAction::Append),
+            Some(value) => arg
+                .value_name(value.as_str())
+                .num_args(1)
+                .action(ArgAction::Append),
             None => arg.action(ArgAction::SetTrue),
         }
     }
@@ -206,8 +249,15 @@ impl Flag {
     }
 
     fn is_default(&self, matches: &ArgMatches) -> bool {
-        let Some(default) = &self.default else { return false };
-        let mut values = matches.try_get_many::<String>(&self.long).ok().flatten().into_iter().flatten();
+        let Some(default) = &self.default else {
+            return false;
+        };
+        let mut values = matches
+            .try_get_many::<String>(&self.long)
+            .ok()
+            .flatten()
+            .into_iter()
+            .flatten();
         self.value.is_some() && values.all(|value| value == default)
     }
 }
@@ -220,17 +270,24 @@ mod tests {
     use crate::cli;
 
     fn judged(arguments: &[&str]) -> Result<Vec<String>, clap::Error> {
-        cli::parse(std::iter::once("rapid-reth").chain(arguments.iter().copied())).map(|parsed| parsed.warnings)
+        cli::parse(std::iter::once("rapid-reth").chain(arguments.iter().copied()))
+            .map(|parsed| parsed.warnings)
     }
 
     /// The arguments of the command under the flags a flag belongs to.
     fn arguments(command: &Command, flag: &Flag) -> Vec<Arg> {
-        let homes = if flag.environment { &ENVIRONMENT_COMMANDS[..] } else { &["node"] };
+        let homes = if flag.environment {
+            &ENVIRONMENT_COMMANDS[..]
+        } else {
+            &["node"]
+        };
         homes
             .iter()
             .filter_map(|home| {
                 let sub = command.find_subcommand(home).expect("exists");
-                sub.get_arguments().find(|arg| arg.get_long() == Some(&flag.long)).cloned()
+                sub.get_arguments()
+                    .find(|arg| arg.get_long() == Some(&flag.long))
+                    .cloned()
             })
             .collect()
     }
@@ -241,12 +298,20 @@ mod tests {
         command.build();
         for flag in &ledger().flag {
             let found = arguments(&command, flag);
-            let homes = if flag.environment { ENVIRONMENT_COMMANDS.len() } else { 1 };
+            let homes = if flag.environment {
+                ENVIRONMENT_COMMANDS.len()
+            } else {
+                1
+            };
             assert_eq!(found.len(), homes, "--{} is missing", flag.long);
             for arg in found {
                 let names: BTreeSet<&str> = arg.get_all_aliases().into_iter().flatten().collect();
                 for alias in &flag.aliases {
-                    assert!(names.contains(alias.as_str()), "--{} lacks the alias --{alias}", flag.long);
+                    assert!(
+                        names.contains(alias.as_str()),
+                        "--{} lacks the alias --{alias}",
+                        flag.long
+                    );
                 }
                 assert_eq!(arg.get_short(), flag.short, "--{}", flag.long);
                 assert_eq!(
@@ -264,9 +329,17 @@ mod tests {
         let own = <cli::Cli as clap::CommandFactory>::command();
         let node = own.find_subcommand("node").unwrap();
         for flag in ledger().flag.iter().filter(|flag| flag.long != "help") {
-            let real = node.get_arguments().chain(own.get_arguments()).any(|arg| arg.get_long() == Some(&flag.long));
+            let real = node
+                .get_arguments()
+                .chain(own.get_arguments())
+                .any(|arg| arg.get_long() == Some(&flag.long));
             assert_eq!(real, flag.status == Status::Implemented, "--{}", flag.long);
-            assert_eq!(flag.reason.is_empty(), flag.status == Status::Implemented, "--{} needs its reason", flag.long);
+            assert_eq!(
+                flag.reason.is_empty(),
+                flag.status == Status::Implemented,
+                "--{} needs its reason",
+                flag.long
+            );
         }
     }
 
@@ -274,11 +347,20 @@ mod tests {
     fn every_command_of_reth_is_known() {
         let command = cli::command();
         for sub in ledger().command.iter().filter(|sub| !sub.name.contains(' ')) {
-            assert!(command.find_subcommand(&sub.name).is_some(), "{} is missing", sub.name);
+            assert!(
+                command.find_subcommand(&sub.name).is_some(),
+                "{} is missing",
+                sub.name
+            );
         }
         let error = judged(&["stage", "unwind", "num-blocks", "--offline", "3"]).unwrap_err();
         assert_eq!(error.exit_code(), 2);
-        assert!(error.to_string().contains("`stage unwind num-blocks` is not offered"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("`stage unwind num-blocks` is not offered"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -286,14 +368,31 @@ mod tests {
         assert_eq!(judged(&["node", "--dev"]).unwrap(), Vec::<String>::new());
         let warnings = judged(&["node", "--max-peers", "3", "--max-peers", "4", "-d"]).unwrap();
         assert_eq!(warnings.len(), 2, "{warnings:?}");
-        assert!(warnings.iter().any(|warning| warning.starts_with("--max-peers has no effect: ")), "{warnings:?}");
-        assert_eq!(judged(&["node", "--debug.invalid-block-hook", "witness"]).unwrap(), Vec::<String>::new());
-        assert_eq!(judged(&["node", "--debug.invalid-block-hook", "opcode"]).unwrap().len(), 1);
+        assert!(
+            warnings
+                .iter()
+                .any(|warning| warning.starts_with("--max-peers has no effect: ")),
+            "{warnings:?}"
+        );
+        assert_eq!(
+            judged(&["node", "--debug.invalid-block-hook", "witness"]).unwrap(),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            judged(&["node", "--debug.invalid-block-hook", "opcode"])
+                .unwrap()
+                .len(),
+            1
+        );
     }
 
     #[test]
     fn refused_and_later_flags_are_usage_errors_with_a_reason() {
-        for arguments in [&["node", "--full"][..], &["node", "--debug.tip", "0x00"], &["node", "--tracing-otlp=http://x"]] {
+        for arguments in [
+            &["node", "--full"][..],
+            &["node", "--debug.tip", "0x00"],
+            &["node", "--tracing-otlp=http://x"],
+        ] {
             let error = judged(arguments).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{error}");
             assert!(error.to_string().contains("is refused: "), "{error}");
@@ -304,6 +403,9 @@ mod tests {
     fn conflicts_of_reth_are_conflicts_here() {
         assert!(judged(&["node", "--max-peers", "3", "--max-inbound-peers", "4"]).is_err());
         assert!(judged(&["node", "--instance", "2", "--with-unused-ports"]).is_err());
-        assert!(judged(&["node", "--dev.mnemonic", "a b c"]).is_err(), "needs --dev");
+        assert!(
+            judged(&["node", "--dev.mnemonic", "a b c"]).is_err(),
+            "needs --dev"
+        );
     }
 }

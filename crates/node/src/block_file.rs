@@ -43,7 +43,11 @@ pub struct BlockFileReader<R> {
 impl<R: BufRead> BlockFileReader<R> {
     /// Reads from the start of a file.
     pub const fn new(input: R) -> Self {
-        Self { input, index: 0, offset: 0 }
+        Self {
+            input,
+            index: 0,
+            offset: 0,
+        }
     }
 
     /// The next block; `None` at the end of the file.
@@ -97,7 +101,11 @@ impl<R: BufRead> BlockFileReader<R> {
     }
 
     const fn malformed(&self, reason: String) -> BlockFileError {
-        BlockFileError::Malformed { index: self.index, offset: self.offset, reason }
+        BlockFileError::Malformed {
+            index: self.index,
+            offset: self.offset,
+            reason,
+        }
     }
 }
 
@@ -120,7 +128,14 @@ mod tests {
 
     fn block(number: u64) -> Block {
         let extra_data = Bytes::from(vec![7; usize::try_from(number).unwrap() * 100]);
-        Block { header: Header { number, extra_data, ..Header::default() }, body: BlockBody::default() }
+        Block {
+            header: Header {
+                number,
+                extra_data,
+                ..Header::default()
+            },
+            body: BlockBody::default(),
+        }
     }
 
     fn file(numbers: std::ops::Range<u64>) -> Vec<u8> {
@@ -150,19 +165,27 @@ mod tests {
         };
         let place = format!("entry 1 of the file, at byte {first}");
         let truncated = error(&whole[..whole.len() - 1]);
-        assert!(truncated.starts_with(&place) && truncated.ends_with("ends inside it"), "{truncated}");
+        assert!(
+            truncated.starts_with(&place) && truncated.ends_with("ends inside it"),
+            "{truncated}"
+        );
         let mut text = whole[..first].to_vec();
         text.extend_from_slice(b"text");
         assert!(error(&text).contains("not with a list"));
         let mut huge = whole[..first].to_vec();
         huge.extend_from_slice(&[0xff; 9]);
-        assert!(error(&huge).contains("more than"), "a hostile length must not be allocated");
+        assert!(
+            error(&huge).contains("more than"),
+            "a hostile length must not be allocated"
+        );
     }
 
     #[test]
     fn no_bytes_make_it_panic() {
         for seed in 0..=255_u8 {
-            let bytes: Vec<u8> = (0..64).map(|i: u8| seed.wrapping_mul(31).wrapping_add(i.wrapping_mul(17))).collect();
+            let bytes: Vec<u8> = (0..64)
+                .map(|i: u8| seed.wrapping_mul(31).wrapping_add(i.wrapping_mul(17)))
+                .collect();
             let mut reader = BlockFileReader::new(bytes.as_slice());
             while let Ok(Some(_)) = reader.next_block() {}
         }

@@ -58,9 +58,16 @@ pub enum NodeError {
 impl From<StartError> for NodeError {
     fn from(error: StartError) -> Self {
         match error {
-            StartError::Bind { server, address, source } => {
-                Self::Address { server, address, source, flag: port_flag(server) }
-            }
+            StartError::Bind {
+                server,
+                address,
+                source,
+            } => Self::Address {
+                server,
+                address,
+                source,
+                flag: port_flag(server),
+            },
             error => Self::Rpc(error),
         }
     }

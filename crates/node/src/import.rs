@@ -39,7 +39,10 @@ impl ImportFileError {
     /// Whether the file is to blame, not this node.
     #[must_use]
     pub const fn is_invalid_block(&self) -> bool {
-        !matches!(self, Self::File(BlockFileError::Io(_)) | Self::Import(ImportError::Chain(_)))
+        !matches!(
+            self,
+            Self::File(BlockFileError::Io(_)) | Self::Import(ImportError::Chain(_))
+        )
     }
 }
 
@@ -132,7 +135,11 @@ fn import_block(importer: &mut Importer, block: Block) -> Result<Option<Arc<Seal
     let found = block.header.hash_slow();
     match importer.chain().block_hash(number).map_err(ImportError::from)? {
         Some(stored) if stored == found => Ok(None),
-        stored => Err(ImportFileError::OtherBlock { number, found, stored: stored.unwrap_or_default() }),
+        stored => Err(ImportFileError::OtherBlock {
+            number,
+            found,
+            stored: stored.unwrap_or_default(),
+        }),
     }
 }
 
@@ -142,7 +149,9 @@ fn import_block(importer: &mut Importer, block: Block) -> Result<Option<Arc<Seal
 /// [`ExportError`].
 pub fn export_blocks(chain: &Chain, from: u64, to: u64, output: &mut impl Write) -> Result<u64, ExportError> {
     for number in from..=to {
-        let block = chain.block_by_number(number)?.ok_or(ExportError::Missing(number))?;
+        let block = chain
+            .block_by_number(number)?
+            .ok_or(ExportError::Missing(number))?;
         write_block(output, &block.to_block())?;
     }
     output.flush()?;

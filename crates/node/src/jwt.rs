@@ -33,19 +33,30 @@ pub enum JwtFileError {
 
 /// Reads a secret that must exist.
 pub(crate) fn read(path: &Path) -> Result<JwtSecret, JwtFileError> {
-    JwtSecret::from_file(path).map_err(|source| JwtFileError::Read { path: path.to_owned(), source })
+    JwtSecret::from_file(path).map_err(|source| JwtFileError::Read {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Reads a secret, or makes one that only its owner can read: 64 lower-case hexadecimal digits.
 pub(crate) fn read_or_create(path: &Path) -> Result<JwtSecret, JwtFileError> {
-    let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let write = |source| JwtFileError::Write { path: path.to_owned(), source };
+    let created = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    let write = |source| JwtFileError::Write {
+        path: path.to_owned(),
+        source,
+    };
     match created {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => read(path),
         Err(error) => Err(write(error)),
         Ok(mut file) => {
             let secret = JwtSecret::random();
-            file.write_all(hex::encode(secret.as_bytes()).as_bytes()).map_err(write)?;
+            file.write_all(hex::encode(secret.as_bytes()).as_bytes())
+                .map_err(write)?;
             Ok(secret)
         }
     }
@@ -62,9 +73,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("jwt.hex");
         let first = read_or_create(&path).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.len() == 64 && text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')), "{text}");
+        assert!(
+            text.len() == 64 && text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')),
+            "{text}"
+        );
         assert_eq!(read_or_create(&path).unwrap(), first);
     }
 

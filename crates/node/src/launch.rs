@@ -16,8 +16,8 @@ use rapid_sequencer::{Sequencer, SystemHost};
 use tokio::task::JoinSet;
 
 use crate::{
-    AuthServer, BuildInfo, DataDir, DataDirLock, ForeignStore, MetricsRecorder, MetricsServer, NodeConfig, NodeError,
-    RethToml, Role, Store, events, jwt,
+    AuthServer, BuildInfo, DataDir, DataDirLock, ForeignStore, MetricsRecorder, MetricsServer, NodeConfig,
+    NodeError, RethToml, Role, Store, events, jwt,
 };
 
 /// How long production may take to stop and become durable. The servers have their own five seconds before that.
@@ -62,17 +62,27 @@ impl Node {
         let store = open_store(&config).await?;
         RethToml::load_or_create(&config.config_file)?;
         tracing::info!(target: "reth::cli", path = ?config.config_file, "Configuration loaded");
-        let Store { chain, driver, tip, lock } = store;
+        let Store {
+            chain,
+            driver,
+            tip,
+            lock,
+        } = store;
         tell_store(&config, &chain);
         let pool = start_pool(&config.pool, &chain)?;
-        let recovery = Recovery::start(RecoveryConfig::new(config.pool.decode_limits())).map_err(NodeError::Thread)?;
+        let recovery =
+            Recovery::start(RecoveryConfig::new(config.pool.decode_limits())).map_err(NodeError::Thread)?;
         tracing::info!(target: "reth::cli", "Transaction pool initialized");
         let mut tasks = JoinSet::new();
         tasks.spawn(events::tell_blocks(chain.subscribe()));
         let producer = match config.role {
             Role::Engine => Producer::Nobody(driver),
             Role::Sequencer(settings) => {
-                let opened = Opened { chain: chain.clone(), driver, tip };
+                let opened = Opened {
+                    chain: chain.clone(),
+                    driver,
+                    tip,
+                };
                 Producer::Sequencer(Sequencer::start(settings, SystemHost, opened, pool.clone())?)
             }
         };
@@ -84,8 +94,8 @@ impl Node {
             signers: config.signers,
             config: config.eth,
         };
-        let modules =
-            RpcModules::of_node(parts, config.engine).map_err(|error| NodeError::Methods(error.to_string()))?;
+        let modules = RpcModules::of_node(parts, config.engine)
+            .map_err(|error| NodeError::Methods(error.to_string()))?;
         let rpc = start_rpc(config.rpc, config.auth.as_ref(), &config.datadir, modules).await;
         let rpc = match rpc {
             Ok(rpc) => rpc,
@@ -102,7 +112,15 @@ impl Node {
         tasks.spawn(recorder.upkeep());
         tasks.spawn(events::tell_status(chain.clone()));
         tracing::info!(target: "reth::cli", "Starting consensus engine");
-        Ok(NodeHandle { chain, pool, producer, rpc, metrics, tasks, lock })
+        Ok(NodeHandle {
+            chain,
+            pool,
+            producer,
+            rpc,
+            metrics,
+            tasks,
+            lock,
+        })
     }
 }
 
@@ -164,7 +182,13 @@ impl NodeHandle {
     /// # Errors
     /// [`NodeError`] if the sequencer had failed, or something could not be made durable in time.
     pub async fn shutdown(self) -> Result<(), NodeError> {
-        let Self { producer, rpc, mut tasks, lock, .. } = self;
+        let Self {
+            producer,
+            rpc,
+            mut tasks,
+            lock,
+            ..
+        } = self;
         rpc.stop().await;
         let stopped = stop(producer).await;
         tasks.shutdown().await;
@@ -176,7 +200,9 @@ impl NodeHandle {
 async fn open_store(config: &NodeConfig) -> Result<Store, NodeError> {
     let (spec, datadir, log) = (config.chain.clone(), config.datadir.clone(), config.log.clone());
     let open = move || Store::open(spec, &datadir, log, ForeignStore::Refuse);
-    Ok(tokio::task::spawn_blocking(open).await.expect("recovery reports errors and does not panic")?)
+    Ok(tokio::task::spawn_blocking(open)
+        .await
+        .expect("recovery reports errors and does not panic")?)
 }
 
 fn tell_store(config: &NodeConfig, chain: &Chain) {
@@ -199,9 +225,14 @@ fn tell_store(config: &NodeConfig, chain: &Chain) {
 }
 
 fn start_pool(config: &PoolConfig, chain: &Chain) -> Result<Pool, NodeError> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
     let environment = chain.simulation_environment(&chain.view(), now)?;
-    Ok(Pool::new(config.clone(), &HeadInfo::of(chain.spec(), &environment)))
+    Ok(Pool::new(
+        config.clone(),
+        &HeadInfo::of(chain.spec(), &environment),
+    ))
 }
 
 async fn start_rpc(
@@ -215,7 +246,10 @@ async fn start_rpc(
             Some(path) => jwt::read(path)?,
             None => jwt::read_or_create(&datadir.jwt_file())?,
         };
-        config.auth = Some(AuthConfig { address: auth.address, secret });
+        config.auth = Some(AuthConfig {
+            address: auth.address,
+            secret,
+        });
     }
     let rpc = RpcServers::start(config, modules).await?;
     if let Some(url) = rpc.auth() {

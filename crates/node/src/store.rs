@@ -77,9 +77,17 @@ impl Store {
         }
         datadir.create()?;
         let lock = DataDirLock::acquire(&datadir.lock_file())?;
-        let config = ChainConfig { log, ..ChainConfig::new(datadir.store()) };
+        let config = ChainConfig {
+            log,
+            ..ChainConfig::new(datadir.store())
+        };
         let Opened { chain, driver, tip } = Chain::open(spec, &config)?;
-        Ok(Self { chain, driver, tip, lock })
+        Ok(Self {
+            chain,
+            driver,
+            tip,
+            lock,
+        })
     }
 
     /// Makes everything durable and closes the store.
@@ -100,7 +108,12 @@ mod tests {
 
     fn open(dir: &std::path::Path, spec: ChainSpec) -> Result<Store, StoreError> {
         let datadir = DataDir::resolve(dir.to_str(), "test").unwrap();
-        Store::open(Arc::new(spec), &datadir, LogConfig::default(), ForeignStore::Refuse)
+        Store::open(
+            Arc::new(spec),
+            &datadir,
+            LogConfig::default(),
+            ForeignStore::Refuse,
+        )
     }
 
     #[test]
@@ -108,7 +121,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path(), ChainSpec::dev()).unwrap();
         assert_eq!(store.chain.view().head.hash, ChainSpec::dev().genesis_hash());
-        assert!(matches!(open(dir.path(), ChainSpec::dev()), Err(StoreError::Lock(LockError::Held { .. }))));
+        assert!(matches!(
+            open(dir.path(), ChainSpec::dev()),
+            Err(StoreError::Lock(LockError::Held { .. }))
+        ));
         store.close().unwrap();
         open(dir.path(), ChainSpec::dev()).unwrap().close().unwrap();
     }
@@ -118,7 +134,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         open(dir.path(), ChainSpec::dev()).unwrap().close().unwrap();
         let error = open(dir.path(), ChainSpec::realtime()).unwrap_err().to_string();
-        assert!(error.starts_with("genesis hash in the storage does not match the specified chainspec"), "{error}");
-        open(dir.path(), ChainSpec::dev()).expect("nothing was changed").close().unwrap();
+        assert!(
+            error.starts_with("genesis hash in the storage does not match the specified chainspec"),
+            "{error}"
+        );
+        open(dir.path(), ChainSpec::dev())
+            .expect("nothing was changed")
+            .close()
+            .unwrap();
     }
 }

@@ -16,7 +16,11 @@ pub(crate) struct GasPriceArgs {
     pub(crate) ignore_price: u128,
 
     /// Largest suggestion in wei.
-    #[arg(long = "gpo.maxprice", value_name = "MAX_PRICE", default_value_t = 500_000_000_000)]
+    #[arg(
+        long = "gpo.maxprice",
+        value_name = "MAX_PRICE",
+        default_value_t = 500_000_000_000
+    )]
     pub(crate) max_price: u128,
 
     /// Percentile of the samples that is suggested.
@@ -25,7 +29,11 @@ pub(crate) struct GasPriceArgs {
     pub(crate) percentile: u64,
 
     /// Suggested tip in wei while there is nothing to sample.
-    #[arg(long = "gpo.default-suggested-fee", value_name = "WEI", default_value_t = 1_000_000_000)]
+    #[arg(
+        long = "gpo.default-suggested-fee",
+        value_name = "WEI",
+        default_value_t = 1_000_000_000
+    )]
     pub(crate) default_tip: u128,
 }
 

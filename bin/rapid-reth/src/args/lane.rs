@@ -52,7 +52,10 @@ mod tests {
     #[test]
     fn an_account_is_given_its_lane_by_name() {
         let address = Address::repeat_byte(0x11);
-        assert_eq!(account_lane(&format!("{address}=bulk")), Ok((address, Lane::Bulk)));
+        assert_eq!(
+            account_lane(&format!("{address}=bulk")),
+            Ok((address, Lane::Bulk))
+        );
         for wrong in ["", "0x11=bulk", &format!("{address}"), &format!("{address}=fast")] {
             assert!(account_lane(wrong).is_err(), "{wrong}");
         }

@@ -10,19 +10,39 @@ use tracing_subscriber::filter::LevelFilter;
 #[command(next_help_heading = "Logging")]
 pub(crate) struct LogArgs {
     /// Format of the log on stdout.
-    #[arg(long = "log.stdout.format", value_name = "FORMAT", global = true, default_value = "terminal")]
+    #[arg(
+        long = "log.stdout.format",
+        value_name = "FORMAT",
+        global = true,
+        default_value = "terminal"
+    )]
     pub(crate) stdout_format: LogFormat,
 
     /// Filter of the log on stdout, for example `info,engine::tree=debug`. RUST_LOG is the default.
-    #[arg(long = "log.stdout.filter", value_name = "FILTER", global = true, default_value = "")]
+    #[arg(
+        long = "log.stdout.filter",
+        value_name = "FILTER",
+        global = true,
+        default_value = ""
+    )]
     pub(crate) stdout_filter: String,
 
     /// Format of the log file.
-    #[arg(long = "log.file.format", value_name = "FORMAT", global = true, default_value = "terminal")]
+    #[arg(
+        long = "log.file.format",
+        value_name = "FORMAT",
+        global = true,
+        default_value = "terminal"
+    )]
     pub(crate) file_format: LogFormat,
 
     /// Filter of the log file.
-    #[arg(long = "log.file.filter", value_name = "FILTER", global = true, default_value = "debug")]
+    #[arg(
+        long = "log.file.filter",
+        value_name = "FILTER",
+        global = true,
+        default_value = "debug"
+    )]
     pub(crate) file_filter: String,
 
     /// Directory of the log files; the chain's name is appended.
@@ -32,11 +52,21 @@ pub(crate) struct LogArgs {
     pub(crate) file_directory: Option<PathBuf>,
 
     /// Name of the log file; rotated files get .1, .2 and so on appended.
-    #[arg(long = "log.file.name", value_name = "NAME", global = true, default_value = "reth.log")]
+    #[arg(
+        long = "log.file.name",
+        value_name = "NAME",
+        global = true,
+        default_value = "reth.log"
+    )]
     pub(crate) file_name: String,
 
     /// Size in MB at which the log file is rotated.
-    #[arg(long = "log.file.max-size", value_name = "SIZE", global = true, default_value_t = 200)]
+    #[arg(
+        long = "log.file.max-size",
+        value_name = "SIZE",
+        global = true,
+        default_value_t = 200
+    )]
     pub(crate) file_max_megabytes: u64,
 
     /// Number of rotated files to keep; 0 turns the log file off.

@@ -14,9 +14,18 @@ pub(crate) struct MetricsArgs {
 }
 
 fn socket_address(text: &str) -> Result<SocketAddr, String> {
-    let local = |port: &str| port.parse().ok().map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
-    let bare = text.strip_prefix("localhost:").or_else(|| text.strip_prefix(':')).unwrap_or(text);
-    local(bare).or_else(|| text.parse().ok()).ok_or_else(|| "ADDRESS:PORT or PORT".to_owned())
+    let local = |port: &str| {
+        port.parse()
+            .ok()
+            .map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
+    };
+    let bare = text
+        .strip_prefix("localhost:")
+        .or_else(|| text.strip_prefix(':'))
+        .unwrap_or(text);
+    local(bare)
+        .or_else(|| text.parse().ok())
+        .ok_or_else(|| "ADDRESS:PORT or PORT".to_owned())
 }
 
 #[cfg(test)]

@@ -35,9 +35,16 @@ impl PortArgs {
     pub(crate) fn adjust(self, ports: Ports) -> Ports {
         if self.with_unused_ports {
             let ipc = append(&ports.ipc, &random_suffix());
-            return Ports { http: 0, ws: 0, auth: 0, ipc };
+            return Ports {
+                http: 0,
+                ws: 0,
+                auth: 0,
+                ipc,
+            };
         }
-        let Some(instance) = self.instance else { return ports };
+        let Some(instance) = self.instance else {
+            return ports;
+        };
         let step = instance - 1;
         Ports {
             http: ports.http.wrapping_sub(step),
@@ -66,24 +73,49 @@ mod tests {
     use super::*;
 
     fn defaults() -> Ports {
-        Ports { http: 8545, ws: 8546, auth: 8551, ipc: "/tmp/reth.ipc".into() }
+        Ports {
+            http: 8545,
+            ws: 8546,
+            auth: 8551,
+            ipc: "/tmp/reth.ipc".into(),
+        }
     }
 
     #[test]
     fn the_first_instance_keeps_the_ports_and_later_ones_move() {
-        let at = |instance| PortArgs { instance, with_unused_ports: false }.adjust(defaults());
+        let at = |instance| {
+            PortArgs {
+                instance,
+                with_unused_ports: false,
+            }
+            .adjust(defaults())
+        };
         assert_eq!(at(None), defaults());
-        assert_eq!(at(Some(1)), Ports { ipc: "/tmp/reth.ipc-1".into(), ..defaults() });
+        assert_eq!(
+            at(Some(1)),
+            Ports {
+                ipc: "/tmp/reth.ipc-1".into(),
+                ..defaults()
+            }
+        );
         assert_eq!(
             at(Some(3)),
-            Ports { http: 8543, ws: 8550, auth: 8751, ipc: "/tmp/reth.ipc-3".into() }
+            Ports {
+                http: 8543,
+                ws: 8550,
+                auth: 8751,
+                ipc: "/tmp/reth.ipc-3".into()
+            }
         );
         assert_eq!(at(Some(200)).auth, 8551 + 19_900);
     }
 
     #[test]
     fn unused_ports_are_zero_and_two_starts_have_two_paths() {
-        let args = PortArgs { instance: None, with_unused_ports: true };
+        let args = PortArgs {
+            instance: None,
+            with_unused_ports: true,
+        };
         let (first, second) = (args.adjust(defaults()), args.adjust(defaults()));
         assert_eq!((first.http, first.ws, first.auth), (0, 0, 0));
         assert_ne!(first.ipc, second.ipc);

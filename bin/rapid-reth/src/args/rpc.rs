@@ -91,41 +91,76 @@ pub(crate) struct RpcArgs {
     pub(crate) rpc_jwtsecret: Option<JwtSecret>,
 
     /// Largest request body in MB.
-    #[arg(long = "rpc.max-request-size", value_name = "MEGABYTES", alias = "rpc-max-request-size",
-          default_value_t = 15)]
+    #[arg(
+        long = "rpc.max-request-size",
+        value_name = "MEGABYTES",
+        alias = "rpc-max-request-size",
+        default_value_t = 15
+    )]
     pub(crate) max_request_megabytes: u32,
 
     /// Largest response body in MB.
-    #[arg(long = "rpc.max-response-size", value_name = "MEGABYTES", alias = "rpc-max-response-size",
-          visible_alias = "rpc.returndata.limit", default_value_t = 160)]
+    #[arg(
+        long = "rpc.max-response-size",
+        value_name = "MEGABYTES",
+        alias = "rpc-max-response-size",
+        visible_alias = "rpc.returndata.limit",
+        default_value_t = 160
+    )]
     pub(crate) max_response_megabytes: u32,
 
     /// Subscriptions per connection.
-    #[arg(long = "rpc.max-subscriptions-per-connection", value_name = "COUNT",
-          alias = "rpc-max-subscriptions-per-connection", default_value_t = 1024)]
+    #[arg(
+        long = "rpc.max-subscriptions-per-connection",
+        value_name = "COUNT",
+        alias = "rpc-max-subscriptions-per-connection",
+        default_value_t = 1024
+    )]
     pub(crate) max_subscriptions_per_connection: u32,
 
     /// Connections per server.
-    #[arg(long = "rpc.max-connections", value_name = "COUNT", alias = "rpc-max-connections", default_value_t = 500)]
+    #[arg(
+        long = "rpc.max-connections",
+        value_name = "COUNT",
+        alias = "rpc-max-connections",
+        default_value_t = 500
+    )]
     pub(crate) max_connections: u32,
 
     /// Calls that may read state or blocks at the same time.
-    #[arg(long = "rpc.max-blocking-io-requests", value_name = "COUNT", alias = "rpc-max-blocking-io-requests",
-          default_value_t = 256)]
+    #[arg(
+        long = "rpc.max-blocking-io-requests",
+        value_name = "COUNT",
+        alias = "rpc-max-blocking-io-requests",
+        default_value_t = 256
+    )]
     pub(crate) max_blocking_requests: usize,
 
     /// Blocks one eth_getLogs may span; 0 is no limit.
-    #[arg(long = "rpc.max-blocks-per-filter", value_name = "COUNT", alias = "rpc-max-blocks-per-filter",
-          default_value_t = 100_000)]
+    #[arg(
+        long = "rpc.max-blocks-per-filter",
+        value_name = "COUNT",
+        alias = "rpc-max-blocks-per-filter",
+        default_value_t = 100_000
+    )]
     pub(crate) max_blocks_per_filter: u64,
 
     /// Logs one eth_getLogs may return; 0 is no limit.
-    #[arg(long = "rpc.max-logs-per-response", value_name = "COUNT", alias = "rpc-max-logs-per-response",
-          default_value_t = 20_000)]
+    #[arg(
+        long = "rpc.max-logs-per-response",
+        value_name = "COUNT",
+        alias = "rpc-max-logs-per-response",
+        default_value_t = 20_000
+    )]
     pub(crate) max_logs_per_response: usize,
 
     /// Gas of one eth_call or estimation.
-    #[arg(long = "rpc.gascap", value_name = "GAS_CAP", alias = "rpc-gascap", default_value_t = 50_000_000)]
+    #[arg(
+        long = "rpc.gascap",
+        value_name = "GAS_CAP",
+        alias = "rpc-gascap",
+        default_value_t = 50_000_000
+    )]
     pub(crate) gas_cap: u64,
 
     /// Fee in ether above which a submitted transaction is refused; 0 is no limit.
@@ -134,8 +169,12 @@ pub(crate) struct RpcArgs {
     pub(crate) tx_fee_cap_wei: u128,
 
     /// Memory in bytes of one eth_call or estimation.
-    #[arg(long = "rpc.evm-memory-limit", value_name = "BYTES", alias = "rpc-evm-memory-limit",
-          default_value_t = 4_294_967_295)]
+    #[arg(
+        long = "rpc.evm-memory-limit",
+        value_name = "BYTES",
+        alias = "rpc-evm-memory-limit",
+        default_value_t = 4_294_967_295
+    )]
     pub(crate) evm_memory_limit: u64,
 
     /// Blocks behind the head whose proofs eth_getProof answers, as far as they are in memory.
@@ -152,7 +191,12 @@ pub(crate) struct RpcArgs {
 impl RpcArgs {
     /// The ports and the IPC path before any shift.
     pub(crate) fn ports(&self) -> Ports {
-        Ports { http: self.http_port, ws: self.ws_port, auth: self.auth_port, ipc: self.ipcpath.clone() }
+        Ports {
+            http: self.http_port,
+            ws: self.ws_port,
+            auth: self.auth_port,
+            ipc: self.ipcpath.clone(),
+        }
     }
 
     /// The public servers, on the ports after the shift; `dev` starts HTTP.
@@ -167,7 +211,10 @@ impl RpcArgs {
             namespaces: self.ws_api.clone(),
             cors: self.ws_origins.clone(),
         };
-        let ipc = IpcConfig { path: ports.ipc.clone(), permissions: self.ipc_permissions };
+        let ipc = IpcConfig {
+            path: ports.ipc.clone(),
+            permissions: self.ipc_permissions,
+        };
         RpcServerConfig {
             http: (self.http || dev).then_some(http),
             ws: self.ws.then_some(ws),
@@ -220,7 +267,8 @@ fn ether_to_wei(text: &str) -> Result<u128, String> {
     let invalid = || "an amount of ether, for example 1.5".to_owned();
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(fraction) || (whole.is_empty() && fraction.is_empty()) || fraction.len() > 18 {
+    if !digits(whole) || !digits(fraction) || (whole.is_empty() && fraction.is_empty()) || fraction.len() > 18
+    {
         return Err(invalid());
     }
     format!("{whole}{fraction:0<18}").parse().map_err(|_| invalid())
@@ -236,7 +284,14 @@ mod tests {
         assert_eq!(ether_to_wei("0"), Ok(0));
         assert_eq!(ether_to_wei("0.000000000000000001"), Ok(1));
         assert_eq!(ether_to_wei("12"), Ok(12_000_000_000_000_000_000));
-        for wrong in ["", ".", "-1", "1e18", "1.0000000000000000001", "999999999999999999999999999999"] {
+        for wrong in [
+            "",
+            ".",
+            "-1",
+            "1e18",
+            "1.0000000000000000001",
+            "999999999999999999999999999999",
+        ] {
             assert!(ether_to_wei(wrong).is_err(), "{wrong}");
         }
     }

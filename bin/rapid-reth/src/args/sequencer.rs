@@ -71,11 +71,20 @@ pub(crate) struct SequencerArgs {
     pub(crate) timestamp_policy: Option<TimestampPolicyArg>,
 
     /// Receiver of the priority fees.
-    #[arg(long = "sequencer.fee-recipient", value_name = "ADDRESS", default_value = "0x0000000000000000000000000000000000000000")]
+    #[arg(
+        long = "sequencer.fee-recipient",
+        value_name = "ADDRESS",
+        default_value = "0x0000000000000000000000000000000000000000"
+    )]
     pub(crate) fee_recipient: Address,
 
     /// What `latest` means for state queries and simulations: `newest` mini-block, or last `sealed` EVM block.
-    #[arg(long = "rpc.latest", value_name = "MEANING", default_value = "newest", help_heading = "RPC")]
+    #[arg(
+        long = "rpc.latest",
+        value_name = "MEANING",
+        default_value = "newest",
+        help_heading = "RPC"
+    )]
     pub(crate) rpc_latest: RpcLatest,
 }
 
@@ -85,24 +94,43 @@ impl SequencerArgs {
     /// # Errors
     /// When flags contradict each other.
     pub(crate) fn role(&self, dev: &DevArgs, builder: &BuilderArgs, chain: &ChainSpec) -> eyre::Result<Role> {
-        let role = self.role.unwrap_or(if dev.dev { RoleArg::Sequencer } else { RoleArg::Engine });
+        let role = self.role.unwrap_or(if dev.dev {
+            RoleArg::Sequencer
+        } else {
+            RoleArg::Engine
+        });
         if role == RoleArg::Engine {
-            ensure!(!dev.dev, "--dev makes blocks, which --role engine does not: leave one of them out");
+            ensure!(
+                !dev.dev,
+                "--dev makes blocks, which --role engine does not: leave one of them out"
+            );
             let makes_blocks = self.block_interval.is_some()
                 || self.empty_blocks.is_some()
                 || self.timestamp_policy.is_some()
                 || dev.dev_block_time.is_some()
                 || dev.dev_block_max_transactions.is_some();
-            ensure!(!makes_blocks, "an engine node makes no blocks by itself: the flags for that need --role sequencer");
+            ensure!(
+                !makes_blocks,
+                "an engine node makes no blocks by itself: the flags for that need --role sequencer"
+            );
             return Ok(Role::Engine);
         }
-        let run_ahead = self.timestamp_policy.map_or(dev.dev, |policy| policy == TimestampPolicyArg::RunAhead);
+        let run_ahead = self
+            .timestamp_policy
+            .map_or(dev.dev, |policy| policy == TimestampPolicyArg::RunAhead);
         Ok(Role::Sequencer(SequencerConfig {
             mini_block_interval: self.mini_block_interval,
             block_policy: self.block_policy(dev, chain)?,
-            timestamps: if run_ahead { TimestampPolicy::RunAhead } else { TimestampPolicy::WaitForSecond },
+            timestamps: if run_ahead {
+                TimestampPolicy::RunAhead
+            } else {
+                TimestampPolicy::WaitForSecond
+            },
             beneficiary: self.fee_recipient,
-            extra_data: builder.extra_data.clone().unwrap_or_else(|| version::extra_data().into_bytes().into()),
+            extra_data: builder
+                .extra_data
+                .clone()
+                .unwrap_or_else(|| version::extra_data().into_bytes().into()),
             gas_limit_target: builder.gas_limit,
             ..SequencerConfig::default()
         }))
@@ -112,22 +140,38 @@ impl SequencerArgs {
         let interval = dev.dev_block_time.or(self.block_interval);
         let instant = interval.is_none() && dev.dev && chain.chain_id() != REALTIME_CHAIN_ID;
         if let Some(count) = dev.dev_block_max_transactions {
-            ensure!(interval.is_none(), "--dev.block-max-transactions and --block.interval exclude each other");
+            ensure!(
+                interval.is_none(),
+                "--dev.block-max-transactions and --block.interval exclude each other"
+            );
             return Ok(BlockPolicy::AfterTransactions(count));
         }
         if instant {
             let asked = self.empty_blocks == Some(true);
-            ensure!(!asked, "empty blocks need an interval: add --dev.block-time or --block.interval");
+            ensure!(
+                !asked,
+                "empty blocks need an interval: add --dev.block-time or --block.interval"
+            );
             return Ok(BlockPolicy::WhenIdle);
         }
-        let empty = if self.empty_blocks.unwrap_or(true) { EmptyBlocks::Make } else { EmptyBlocks::Skip };
-        Ok(BlockPolicy::Interval { interval: interval.unwrap_or(BLOCK_INTERVAL), empty })
+        let empty = if self.empty_blocks.unwrap_or(true) {
+            EmptyBlocks::Make
+        } else {
+            EmptyBlocks::Skip
+        };
+        Ok(BlockPolicy::Interval {
+            interval: interval.unwrap_or(BLOCK_INTERVAL),
+            empty,
+        })
     }
 
     /// The log's configuration.
     pub(crate) fn log_config(&self, dev: bool) -> LogConfig {
         let default = if dev { DEV_DURABILITY } else { Durability::Sync };
-        LogConfig { durability: self.durability.unwrap_or(default), ..LogConfig::default() }
+        LogConfig {
+            durability: self.durability.unwrap_or(default),
+            ..LogConfig::default()
+        }
     }
 }
 
@@ -171,7 +215,11 @@ fn mini_block_interval(text: &str) -> Result<Duration, String> {
     if text == "auto" {
         return Err("auto is not offered: give a fixed time from 1ms to 1s".to_owned());
     }
-    within(time::human(text)?, MINI_BLOCK_INTERVAL_MIN, MINI_BLOCK_INTERVAL_MAX)
+    within(
+        time::human(text)?,
+        MINI_BLOCK_INTERVAL_MIN,
+        MINI_BLOCK_INTERVAL_MAX,
+    )
 }
 
 fn block_interval(text: &str) -> Result<Duration, String> {
@@ -182,7 +230,11 @@ fn within(value: Duration, min: Duration, max: Duration) -> Result<Duration, Str
     if (min..=max).contains(&value) {
         return Ok(value);
     }
-    Err(format!("from {} to {}", humantime::format_duration(min), humantime::format_duration(max)))
+    Err(format!(
+        "from {} to {}",
+        humantime::format_duration(min),
+        humantime::format_duration(max)
+    ))
 }
 
 #[cfg(test)]

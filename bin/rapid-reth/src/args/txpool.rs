@@ -13,38 +13,66 @@ use super::time;
 #[command(next_help_heading = "TxPool")]
 pub(crate) struct TxPoolArgs {
     /// Transactions ready to execute.
-    #[arg(long = "txpool.pending-max-count", alias = "txpool.pending_max_count", value_name = "COUNT",
-          default_value_t = 10_000)]
+    #[arg(
+        long = "txpool.pending-max-count",
+        alias = "txpool.pending_max_count",
+        value_name = "COUNT",
+        default_value_t = 10_000
+    )]
     pub(crate) pending_max_count: usize,
 
     /// MB of transactions ready to execute.
-    #[arg(long = "txpool.pending-max-size", alias = "txpool.pending_max_size", value_name = "MEGABYTES",
-          default_value_t = 20)]
+    #[arg(
+        long = "txpool.pending-max-size",
+        alias = "txpool.pending_max_size",
+        value_name = "MEGABYTES",
+        default_value_t = 20
+    )]
     pub(crate) pending_max_megabytes: usize,
 
     /// Transactions waiting for a lower base fee.
-    #[arg(long = "txpool.basefee-max-count", alias = "txpool.basefee_max_count", value_name = "COUNT",
-          default_value_t = 10_000)]
+    #[arg(
+        long = "txpool.basefee-max-count",
+        alias = "txpool.basefee_max_count",
+        value_name = "COUNT",
+        default_value_t = 10_000
+    )]
     pub(crate) basefee_max_count: usize,
 
     /// MB of transactions waiting for a lower base fee.
-    #[arg(long = "txpool.basefee-max-size", alias = "txpool.basefee_max_size", value_name = "MEGABYTES",
-          default_value_t = 20)]
+    #[arg(
+        long = "txpool.basefee-max-size",
+        alias = "txpool.basefee_max_size",
+        value_name = "MEGABYTES",
+        default_value_t = 20
+    )]
     pub(crate) basefee_max_megabytes: usize,
 
     /// Transactions waiting for a nonce or for funds.
-    #[arg(long = "txpool.queued-max-count", alias = "txpool.queued_max_count", value_name = "COUNT",
-          default_value_t = 10_000)]
+    #[arg(
+        long = "txpool.queued-max-count",
+        alias = "txpool.queued_max_count",
+        value_name = "COUNT",
+        default_value_t = 10_000
+    )]
     pub(crate) queued_max_count: usize,
 
     /// MB of transactions waiting for a nonce or for funds.
-    #[arg(long = "txpool.queued-max-size", alias = "txpool.queued_max_size", value_name = "MEGABYTES",
-          default_value_t = 20)]
+    #[arg(
+        long = "txpool.queued-max-size",
+        alias = "txpool.queued_max_size",
+        value_name = "MEGABYTES",
+        default_value_t = 20
+    )]
     pub(crate) queued_max_megabytes: usize,
 
     /// Transactions per sender.
-    #[arg(long = "txpool.max-account-slots", alias = "txpool.max_account_slots", value_name = "COUNT",
-          default_value_t = 16)]
+    #[arg(
+        long = "txpool.max-account-slots",
+        alias = "txpool.max_account_slots",
+        value_name = "COUNT",
+        default_value_t = 16
+    )]
     pub(crate) max_account_slots: usize,
 
     /// Percent by which a replacement must raise the price.
@@ -64,8 +92,12 @@ pub(crate) struct TxPoolArgs {
     pub(crate) max_tx_gas: Option<u64>,
 
     /// Largest encoded transaction in bytes.
-    #[arg(long = "txpool.max-tx-input-bytes", alias = "txpool.max_tx_input_bytes", value_name = "BYTES",
-          default_value_t = 131_072)]
+    #[arg(
+        long = "txpool.max-tx-input-bytes",
+        alias = "txpool.max_tx_input_bytes",
+        value_name = "BYTES",
+        default_value_t = 131_072
+    )]
     pub(crate) max_tx_bytes: usize,
 
     /// Local transactions have no privileges.
@@ -77,8 +109,12 @@ pub(crate) struct TxPoolArgs {
     pub(crate) locals: Vec<Address>,
 
     /// Announcements of pending transactions that wait for one subscriber; one that lags further misses the oldest.
-    #[arg(long = "txpool.max-pending-txns", alias = "txpool.max_pending_txns", value_name = "COUNT",
-          default_value_t = 2048)]
+    #[arg(
+        long = "txpool.max-pending-txns",
+        alias = "txpool.max_pending_txns",
+        value_name = "COUNT",
+        default_value_t = 2048
+    )]
     pub(crate) pending_feed_len: usize,
 
     /// Seconds (or a time with units) after which a transaction that cannot execute is dropped.
@@ -110,5 +146,8 @@ impl TxPoolArgs {
 }
 
 const fn limit(count_max: usize, megabytes: usize) -> SubPoolLimit {
-    SubPoolLimit { count_max, bytes_max: megabytes.saturating_mul(1024 * 1024) }
+    SubPoolLimit {
+        count_max,
+        bytes_max: megabytes.saturating_mul(1024 * 1024),
+    }
 }

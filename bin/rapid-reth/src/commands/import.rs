@@ -38,11 +38,26 @@ impl ImportCommand {
     pub(crate) fn run(self) -> eyre::Result<()> {
         let chain = self.environment.chain.load(DEFAULT_CHAIN)?;
         let datadir = self.environment.resolve_datadir(&chain)?;
-        let log = LogConfig { durability: DURABILITY, ..LogConfig::default() };
-        let Store { chain, driver, tip, lock } = Store::open(chain, &datadir, log, ForeignStore::Accept)?;
-        let mut importer = Importer::new(rapid_chain::Opened { chain: chain.clone(), driver, tip })?;
+        let log = LogConfig {
+            durability: DURABILITY,
+            ..LogConfig::default()
+        };
+        let Store {
+            chain,
+            driver,
+            tip,
+            lock,
+        } = Store::open(chain, &datadir, log, ForeignStore::Accept)?;
+        let mut importer = Importer::new(rapid_chain::Opened {
+            chain: chain.clone(),
+            driver,
+            tip,
+        })?;
         let mut progress = ImportProgress::default();
-        let imported = self.paths.iter().try_for_each(|path| self.file(path, &mut importer, &mut progress));
+        let imported = self
+            .paths
+            .iter()
+            .try_for_each(|path| self.file(path, &mut importer, &mut progress));
         importer.finish()?;
         drop(lock);
         let head = chain.view().head.clone();

@@ -19,7 +19,12 @@ impl InitCommand {
     pub(crate) fn run(self) -> eyre::Result<()> {
         let chain = self.environment.chain.load(DEFAULT_CHAIN)?;
         let datadir = self.environment.resolve_datadir(&chain)?;
-        let store = Store::open(chain.clone(), &datadir, LogConfig::default(), ForeignStore::Refuse)?;
+        let store = Store::open(
+            chain.clone(),
+            &datadir,
+            LogConfig::default(),
+            ForeignStore::Refuse,
+        )?;
         RethToml::load_or_create(&self.environment.config_file(&datadir))?;
         store.close()?;
         tracing::info!(target: "reth::cli", hash = %chain.genesis_hash(), "Genesis block written");

@@ -27,10 +27,19 @@ const DEFAULT_CHAIN: &str = "mainnet";
 /// # Errors
 /// Whatever ends the process with exit code 1.
 pub(crate) fn run(parsed: Parsed) -> eyre::Result<()> {
-    let Parsed { cli, warnings, discovery_port } = parsed;
+    let Parsed {
+        cli,
+        warnings,
+        discovery_port,
+    } = parsed;
     let command = match cli.command {
         Commands::Node(command) => {
-            let around = Surroundings { ports: cli.ports, logs: cli.logs, warnings, discovery_port };
+            let around = Surroundings {
+                ports: cli.ports,
+                logs: cli.logs,
+                warnings,
+                discovery_port,
+            };
             return command.run(&around);
         }
         other => other,

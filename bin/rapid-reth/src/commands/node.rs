@@ -11,8 +11,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::DEFAULT_CHAIN;
 use crate::{
     args::{
-        BuilderArgs, DevArgs, EnvironmentArgs, GasPriceArgs, LaneArgs, LogArgs, MetricsArgs, PortArgs, RpcArgs,
-        SequencerArgs, TxPoolArgs,
+        BuilderArgs, DevArgs, EnvironmentArgs, GasPriceArgs, LaneArgs, LogArgs, MetricsArgs, PortArgs,
+        RpcArgs, SequencerArgs, TxPoolArgs,
     },
     logging, version,
 };
@@ -115,7 +115,10 @@ impl NodeCommand {
             rpc: self.rpc.server_config(&ports, self.dev.dev),
             log: self.sequencer.log_config(self.dev.dev),
             metrics: self.metrics.metrics,
-            engine: EngineInfo { commit: version::short_sha().to_owned(), ..EngineInfo::default() },
+            engine: EngineInfo {
+                commit: version::short_sha().to_owned(),
+                ..EngineInfo::default()
+            },
             build: BuildInfo {
                 version: version::VERSION,
                 git_sha: version::GIT_SHA,
@@ -178,7 +181,10 @@ struct Signals {
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
 
     /// Waits for either signal and says which it was.
@@ -199,10 +205,18 @@ mod tests {
     use crate::cli::{self, Commands};
 
     fn config(arguments: &[&str]) -> eyre::Result<NodeConfig> {
-        let all = ["rapid-reth", "node", "--datadir", "/nowhere"].into_iter().chain(arguments.iter().copied());
+        let all = ["rapid-reth", "node", "--datadir", "/nowhere"]
+            .into_iter()
+            .chain(arguments.iter().copied());
         let parsed = cli::parse(all)?;
-        let Commands::Node(command) = parsed.cli.command else { panic!("not the node") };
-        let chain = command.environment.chain.load(if command.dev.dev { DEV_CHAIN } else { DEFAULT_CHAIN })?;
+        let Commands::Node(command) = parsed.cli.command else {
+            panic!("not the node")
+        };
+        let chain =
+            command
+                .environment
+                .chain
+                .load(if command.dev.dev { DEV_CHAIN } else { DEFAULT_CHAIN })?;
         command.config(chain, parsed.cli.ports)
     }
 
@@ -217,9 +231,15 @@ mod tests {
     fn dev_alone_mines_as_reth_does() {
         let config = config(&["--dev"]).unwrap();
         assert_eq!(config.chain.name(), "dev");
-        assert_eq!(config.log.durability, Durability::Async(Duration::from_millis(10)));
+        assert_eq!(
+            config.log.durability,
+            Durability::Async(Duration::from_millis(10))
+        );
         assert_eq!(config.signers.addresses().len(), 20);
-        assert_eq!(config.rpc.http.as_ref().unwrap().address.to_string(), "127.0.0.1:8545");
+        assert_eq!(
+            config.rpc.http.as_ref().unwrap().address.to_string(),
+            "127.0.0.1:8545"
+        );
         assert!(config.rpc.ws.is_none() && config.auth.is_some());
         let sequencer = sequencer(&["--dev"]);
         assert_eq!(sequencer.block_policy, BlockPolicy::WhenIdle);
@@ -235,7 +255,13 @@ mod tests {
         assert_eq!(realtime.block_policy, interval(second, EmptyBlocks::Make));
         let timed = sequencer(&["--dev", "--dev.block-time", "2s"]);
         assert_eq!(timed.block_policy, interval(2 * second, EmptyBlocks::Make));
-        let skipping = sequencer(&["--dev", "--block.interval", "1s", "--sequencer.empty-blocks", "false"]);
+        let skipping = sequencer(&[
+            "--dev",
+            "--block.interval",
+            "1s",
+            "--sequencer.empty-blocks",
+            "false",
+        ]);
         assert_eq!(skipping.block_policy, interval(second, EmptyBlocks::Skip));
         let counted = sequencer(&["--dev", "--dev.block-max-transactions", "3"]);
         assert_eq!(counted.block_policy, BlockPolicy::AfterTransactions(3));
@@ -253,8 +279,14 @@ mod tests {
     #[test]
     fn flags_that_contradict_the_role_are_refused() {
         assert!(config(&["--dev", "--role", "engine"]).is_err());
-        assert!(config(&["--chain", "dev", "--block.interval", "1s"]).is_err(), "an engine node makes no blocks");
-        assert!(config(&["--dev", "--sequencer.empty-blocks", "true"]).is_err(), "there is no interval");
+        assert!(
+            config(&["--chain", "dev", "--block.interval", "1s"]).is_err(),
+            "an engine node makes no blocks"
+        );
+        assert!(
+            config(&["--dev", "--sequencer.empty-blocks", "true"]).is_err(),
+            "there is no interval"
+        );
     }
 
     #[test]

@@ -51,8 +51,17 @@ impl LogFileWriter {
             .name("log-file".to_owned())
             .spawn(move || write_lines(&receiver, file, &counter))
             .expect("a thread at the start of the process");
-        let guard = LogFileGuard { lines: sender.clone(), thread: Some(thread) };
-        (Self { lines: sender, dropped }, guard)
+        let guard = LogFileGuard {
+            lines: sender.clone(),
+            thread: Some(thread),
+        };
+        (
+            Self {
+                lines: sender,
+                dropped,
+            },
+            guard,
+        )
     }
 }
 
@@ -63,7 +72,8 @@ fn write_lines(lines: &Receiver<Message>, mut file: RotatingFile, dropped: &Atom
         let lost = dropped.swap(0, Ordering::Relaxed);
         let mut result = file.write_line(&line);
         if lost > 0 && result.is_ok() {
-            result = file.write_line(format!("{lost} log lines were dropped: the disk was too slow\n").as_bytes());
+            result =
+                file.write_line(format!("{lost} log lines were dropped: the disk was too slow\n").as_bytes());
         }
         if let Err(error) = result
             && !told
@@ -124,7 +134,12 @@ mod tests {
         }
         drop(guard);
         let text = std::fs::read_to_string(dir.path().join("l")).unwrap();
-        assert_eq!(text, (0..1000).map(|number| format!("{number}\n")).collect::<String>());
-        (&writer).write_all(b"after the end").expect("logging never fails its caller");
+        assert_eq!(
+            text,
+            (0..1000).map(|number| format!("{number}\n")).collect::<String>()
+        );
+        (&writer)
+            .write_all(b"after the end")
+            .expect("logging never fails its caller");
     }
 }

@@ -24,13 +24,21 @@ where
     S: Subscriber + for<'span> LookupSpan<'span>,
     N: for<'writer> FormatFields<'writer> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let metadata = event.metadata();
         writer.write_str("ts=")?;
         SystemTime.format_time(&mut writer)?;
         let level = metadata.level().as_str().to_ascii_lowercase();
         write!(writer, " level={level} target={}", metadata.target())?;
-        let mut pairs = Pairs { writer: &mut writer, result: Ok(()) };
+        let mut pairs = Pairs {
+            writer: &mut writer,
+            result: Ok(()),
+        };
         event.record(&mut pairs);
         pairs.result?;
         writeln!(writer)
@@ -45,7 +53,8 @@ struct Pairs<'a, 'writer> {
 impl Pairs<'_, '_> {
     fn pair(&mut self, field: &Field, value: &str) {
         if self.result.is_ok() {
-            self.result = write!(self.writer, " {}=", field.name()).and_then(|()| write_value(self.writer, value));
+            self.result =
+                write!(self.writer, " {}=", field.name()).and_then(|()| write_value(self.writer, value));
         }
     }
 }

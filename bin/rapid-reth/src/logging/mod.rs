@@ -70,16 +70,28 @@ fn start_with(args: &LogArgs, chain: Option<&str>, default_files: usize) -> eyre
             let (writer, guard) = LogFileWriter::start(file);
             let filter = filter(&args.file_filter, LevelFilter::DEBUG)?;
             let layer = layer(args.file_format, writer, false, false).with_filter(filter);
-            (Some(layer), Logging { file_directory: Some(directory), _file: Some(guard) })
+            (
+                Some(layer),
+                Logging {
+                    file_directory: Some(directory),
+                    _file: Some(guard),
+                },
+            )
         }
         _ => (None, Logging::default()),
     };
-    tracing_subscriber::registry().with(stdout).with(file).try_init()?;
+    tracing_subscriber::registry()
+        .with(stdout)
+        .with(file)
+        .try_init()?;
     Ok(logging)
 }
 
 fn log_directory(args: &LogArgs, chain: Option<&str>) -> Option<PathBuf> {
-    let directory = args.file_directory.clone().or_else(rapid_node::default_log_directory)?;
+    let directory = args
+        .file_directory
+        .clone()
+        .or_else(rapid_node::default_log_directory)?;
     Some(match chain {
         Some(chain) => directory.join(chain),
         None => directory,
@@ -92,8 +104,15 @@ where
 {
     let filter = filter(&args.stdout_filter, args.stdout_level())?;
     // Below info the reader is after a module, so the module's name is shown.
-    let with_target = filter.max_level_hint().is_some_and(|level| level > LevelFilter::INFO);
-    let layer = layer(args.stdout_format, std::io::stdout, args.color.on_stdout(), with_target);
+    let with_target = filter
+        .max_level_hint()
+        .is_some_and(|level| level > LevelFilter::INFO);
+    let layer = layer(
+        args.stdout_format,
+        std::io::stdout,
+        args.color.on_stdout(),
+        with_target,
+    );
     Ok(layer.with_filter(filter).boxed())
 }
 
@@ -113,7 +132,11 @@ where
 /// The filter from a flag; without one, from `RUST_LOG`; `level` where neither says anything.
 fn filter(directives: &str, level: LevelFilter) -> eyre::Result<EnvFilter> {
     let builder = EnvFilter::builder().with_default_directive(level.into());
-    let mut filter = if directives.is_empty() { builder.from_env()? } else { builder.parse(directives)? };
+    let mut filter = if directives.is_empty() {
+        builder.from_env()?
+    } else {
+        builder.parse(directives)?
+    };
     let named = filter.to_string();
     for directive in MUTED {
         let (module, _) = directive.split_once('=').expect("every entry has a level");
@@ -133,7 +156,9 @@ mod tests {
     fn muted_libraries_can_be_unmuted_by_name() {
         let muted = filter("debug", LevelFilter::INFO).unwrap().to_string();
         assert!(muted.contains("jsonrpsee-server=off"), "{muted}");
-        let wanted = filter("debug,jsonrpsee-server=trace", LevelFilter::INFO).unwrap().to_string();
+        let wanted = filter("debug,jsonrpsee-server=trace", LevelFilter::INFO)
+            .unwrap()
+            .to_string();
         assert!(!wanted.contains("jsonrpsee-server=off"), "{wanted}");
         assert!(filter("a=b=c", LevelFilter::INFO).is_err());
     }

@@ -28,7 +28,14 @@ impl RotatingFile {
         std::fs::create_dir_all(directory)?;
         let file = append_to(&directory.join(name))?;
         let bytes = file.metadata()?.len();
-        Ok(Self { directory: directory.to_owned(), name: name.to_owned(), file, bytes, bytes_max, count })
+        Ok(Self {
+            directory: directory.to_owned(),
+            name: name.to_owned(),
+            file,
+            bytes,
+            bytes_max,
+            count,
+        })
     }
 
     /// Writes one line, rotating first when the file is full.
@@ -77,7 +84,10 @@ mod tests {
             .unwrap()
             .map(|entry| entry.unwrap())
             .map(|entry| {
-                (entry.file_name().into_string().unwrap(), std::fs::read_to_string(entry.path()).unwrap())
+                (
+                    entry.file_name().into_string().unwrap(),
+                    std::fs::read_to_string(entry.path()).unwrap(),
+                )
             })
             .collect();
         files.sort();
@@ -85,7 +95,10 @@ mod tests {
     }
 
     fn named(expected: &[(&str, &str)]) -> Vec<(String, String)> {
-        expected.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+        expected
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+            .collect()
     }
 
     #[test]
@@ -95,15 +108,25 @@ mod tests {
         for line in ["aa\n", "bb\n", "cc\n", "dd\n", "ee\n", "ff\n", "gg\n"] {
             log.write_line(line.as_bytes()).unwrap();
         }
-        let expected = [("reth.log", "gg\n"), ("reth.log.1", "ee\nff\n"), ("reth.log.2", "cc\ndd\n")];
+        let expected = [
+            ("reth.log", "gg\n"),
+            ("reth.log.1", "ee\nff\n"),
+            ("reth.log.2", "cc\ndd\n"),
+        ];
         assert_eq!(files(dir.path()), named(&expected));
     }
 
     #[test]
     fn a_restart_goes_on_in_the_same_file_and_counts_what_is_there() {
         let dir = tempfile::tempdir().unwrap();
-        RotatingFile::open(dir.path(), "l", 4, 1).unwrap().write_line(b"12345").unwrap();
-        RotatingFile::open(dir.path(), "l", 4, 1).unwrap().write_line(b"6").unwrap();
+        RotatingFile::open(dir.path(), "l", 4, 1)
+            .unwrap()
+            .write_line(b"12345")
+            .unwrap();
+        RotatingFile::open(dir.path(), "l", 4, 1)
+            .unwrap()
+            .write_line(b"6")
+            .unwrap();
         assert_eq!(files(dir.path()), named(&[("l", "6"), ("l.1", "12345")]));
     }
 }

@@ -21,7 +21,11 @@ pub(crate) fn command(datadir: &Path, arguments: &[&str]) -> Command {
     command.args(arguments).arg("--datadir").arg(datadir);
     command.args(["--color", "never"]).stdin(Stdio::null());
     // Neither the user's files nor the user's filter may matter.
-    command.env("HOME", datadir).env_remove("XDG_CACHE_HOME").env_remove("XDG_DATA_HOME").env_remove("RUST_LOG");
+    command
+        .env("HOME", datadir)
+        .env_remove("XDG_CACHE_HOME")
+        .env_remove("XDG_DATA_HOME")
+        .env_remove("RUST_LOG");
     command
 }
 
@@ -51,13 +55,24 @@ impl Running {
     pub(crate) fn start(datadir: &Path, arguments: &[&str]) -> Self {
         let mut all = vec!["node", "--with-unused-ports", "--ipcdisable"];
         all.extend(arguments);
-        let mut child = command(datadir, &all).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command(datadir, &all)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
         thread::spawn(move || {
-            stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+            stdout
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(line))
         });
-        let mut running = Self { child, lines, output: Vec::new() };
+        let mut running = Self {
+            child,
+            lines,
+            output: Vec::new(),
+        };
         running.line("Starting consensus engine");
         running
     }
@@ -82,7 +97,12 @@ impl Running {
     pub(crate) fn address(&mut self, text: &str) -> SocketAddr {
         let line = self.line(text);
         let (_, value) = line.rsplit_once('=').unwrap();
-        value.split_whitespace().next().unwrap().parse().unwrap_or_else(|_| panic!("no address in {line}"))
+        value
+            .split_whitespace()
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap_or_else(|_| panic!("no address in {line}"))
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -18,15 +18,24 @@ fn usage_errors_are_exit_code_two() {
     let dir = tempfile::tempdir().unwrap();
     let refused = run_to_failure(dir.path(), &node(&["--dev", "--full"]), 2);
     assert!(refused.contains("--full is refused: "), "{refused}");
-    for arguments in
-        [&["--nonsense"][..], &["--http.port", "99999"], &["--miniblock.interval", "2s"], &["--http.api", "eth,nope"]]
-    {
+    for arguments in [
+        &["--nonsense"][..],
+        &["--http.port", "99999"],
+        &["--miniblock.interval", "2s"],
+        &["--http.api", "eth,nope"],
+    ] {
         let stderr = run_to_failure(dir.path(), &node(arguments), 2);
-        assert!(stderr.contains("error:") && stderr.contains(arguments[0]), "{stderr}");
+        assert!(
+            stderr.contains("error:") && stderr.contains(arguments[0]),
+            "{stderr}"
+        );
     }
     let command = run_to_failure(dir.path(), &["db", "stats"], 2);
     assert!(command.contains("`db stats` is not offered"), "{command}");
-    assert!(!dir.path().join("rapid").exists(), "nothing is created before the command line is understood");
+    assert!(
+        !dir.path().join("rapid").exists(),
+        "nothing is created before the command line is understood"
+    );
 }
 
 #[test]
@@ -35,18 +44,35 @@ fn a_port_in_use_is_named_with_its_flag() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let port = taken.local_addr().unwrap().port().to_string();
-    for (flag, more) in [("--http.port", vec![]), ("--ws.port", vec!["--ws", "--http.port", "0"]), ("--authrpc.port", vec!["--http.port", "0"])] {
+    for (flag, more) in [
+        ("--http.port", vec![]),
+        ("--ws.port", vec!["--ws", "--http.port", "0"]),
+        ("--authrpc.port", vec!["--http.port", "0"]),
+    ] {
         let mut arguments = node(&["--dev", flag, &port]);
         arguments.extend(more);
         if flag != "--authrpc.port" {
             arguments.push("--disable-auth-server");
         }
         let stderr = run_to_failure(dir.path(), &arguments, 1);
-        assert!(stderr.starts_with("Error: ") && stderr.contains(&address) && stderr.contains(flag), "{stderr}");
+        assert!(
+            stderr.starts_with("Error: ") && stderr.contains(&address) && stderr.contains(flag),
+            "{stderr}"
+        );
     }
-    let arguments = node(&["--dev", "--http.port", "0", "--disable-auth-server", "--metrics", &address]);
+    let arguments = node(&[
+        "--dev",
+        "--http.port",
+        "0",
+        "--disable-auth-server",
+        "--metrics",
+        &address,
+    ]);
     let stderr = run_to_failure(dir.path(), &arguments, 1);
-    assert!(stderr.contains(&address) && stderr.contains("--metrics"), "{stderr}");
+    assert!(
+        stderr.contains(&address) && stderr.contains("--metrics"),
+        "{stderr}"
+    );
 }
 
 #[test]
@@ -65,10 +91,16 @@ fn a_datadir_has_one_process() {
         &["export", "--chain", "dev", export.to_str().unwrap()],
     ] {
         let stderr = run_to_failure(dir.path(), arguments, 1);
-        assert!(stderr.contains("in use") && stderr.contains(&pid), "{arguments:?}: {stderr}");
+        assert!(
+            stderr.contains("in use") && stderr.contains(&pid),
+            "{arguments:?}: {stderr}"
+        );
     }
     assert_eq!(first.stop(Signal::TERM), Some(0));
-    assert!(run(dir.path(), &["init", "--chain", "dev"]).status.success(), "the lock went with the process");
+    assert!(
+        run(dir.path(), &["init", "--chain", "dev"]).status.success(),
+        "the lock went with the process"
+    );
 }
 
 #[test]
@@ -76,8 +108,15 @@ fn a_datadir_of_reth_is_not_begun_anew() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("db")).unwrap();
     std::fs::write(dir.path().join("db/mdbx.dat"), [0; 100]).unwrap();
-    let stderr = run_to_failure(dir.path(), &node(&["--dev", "--http.port", "0", "--disable-auth-server"]), 1);
-    assert!(stderr.contains("rapid-reth import") && stderr.contains("GiB"), "{stderr}");
+    let stderr = run_to_failure(
+        dir.path(),
+        &node(&["--dev", "--http.port", "0", "--disable-auth-server"]),
+        1,
+    );
+    assert!(
+        stderr.contains("rapid-reth import") && stderr.contains("GiB"),
+        "{stderr}"
+    );
     assert!(!dir.path().join("rapid").exists());
 }
 
@@ -85,19 +124,40 @@ fn a_datadir_of_reth_is_not_begun_anew() {
 fn a_datadir_of_another_chain_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     assert!(run(dir.path(), &["init", "--chain", "dev"]).status.success());
-    let arguments = node(&["--dev", "--chain", "realtime", "--http.port", "0", "--disable-auth-server"]);
+    let arguments = node(&[
+        "--dev",
+        "--chain",
+        "realtime",
+        "--http.port",
+        "0",
+        "--disable-auth-server",
+    ]);
     let stderr = run_to_failure(dir.path(), &arguments, 1);
-    assert!(stderr.contains("genesis hash in the storage does not match the specified chainspec"), "{stderr}");
+    assert!(
+        stderr.contains("genesis hash in the storage does not match the specified chainspec"),
+        "{stderr}"
+    );
 }
 
 #[test]
 fn what_cannot_be_read_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let stderr = run_to_failure(dir.path(), &node(&["--chain", "/no/such/genesis.json"]), 1);
-    assert!(stderr.starts_with("Error: ") && stderr.contains("/no/such/genesis.json"), "{stderr}");
-    let stderr = run_to_failure(dir.path(), &node(&["--dev", "--authrpc.jwtsecret", "/no/such/jwt"]), 1);
+    assert!(
+        stderr.starts_with("Error: ") && stderr.contains("/no/such/genesis.json"),
+        "{stderr}"
+    );
+    let stderr = run_to_failure(
+        dir.path(),
+        &node(&["--dev", "--authrpc.jwtsecret", "/no/such/jwt"]),
+        1,
+    );
     assert!(stderr.contains("/no/such/jwt"), "{stderr}");
     std::fs::write(dir.path().join("reth.toml"), "[prune\n").unwrap();
-    let stderr = run_to_failure(dir.path(), &node(&["--dev", "--http.port", "0", "--disable-auth-server"]), 1);
+    let stderr = run_to_failure(
+        dir.path(),
+        &node(&["--dev", "--http.port", "0", "--disable-auth-server"]),
+        1,
+    );
     assert!(stderr.contains("reth.toml"), "{stderr}");
 }

@@ -38,18 +38,35 @@ fn a_node_says_what_it_does_in_reths_order_and_ends_well_on_sigterm() {
     let mut node = Running::start(dir.path(), &["--dev", "--ws", "--metrics", "127.0.0.1:0"]);
     let mut lines = node.output.iter();
     for expected in START_LINES {
-        assert!(lines.any(|line| line.contains(expected)), "no {expected:?} in order in\n{}", node.output.join("\n"));
+        assert!(
+            lines.any(|line| line.contains(expected)),
+            "no {expected:?} in order in\n{}",
+            node.output.join("\n")
+        );
     }
     assert_eq!(call(&mut node, "eth_chainId", json!([])), "0x539");
     let metrics = node.address("Starting metrics endpoint");
     let text = http(metrics, "GET", "");
-    for name in ["reth_info{", "reth_chain_spec{name=\"dev\"} 1", "reth_process_resident_memory_bytes "] {
+    for name in [
+        "reth_info{",
+        "reth_chain_spec{name=\"dev\"} 1",
+        "reth_process_resident_memory_bytes ",
+    ] {
         assert!(text.contains(name), "no {name} in\n{text}");
     }
     assert_eq!(node.stop(Signal::TERM), Some(0));
     let output = node.output.join("\n");
-    assert!(output.contains("Received SIGTERM") && !output.contains("ERROR"), "{output}");
-    for file in ["reth.toml", "jwt.hex", "rapid/log", "rapid/history", ".cache/reth/logs/dev/reth.log"] {
+    assert!(
+        output.contains("Received SIGTERM") && !output.contains("ERROR"),
+        "{output}"
+    );
+    for file in [
+        "reth.toml",
+        "jwt.hex",
+        "rapid/log",
+        "rapid/history",
+        ".cache/reth/logs/dev/reth.log",
+    ] {
         assert!(dir.path().join(file).exists(), "{file} is missing");
     }
 }
@@ -68,7 +85,10 @@ fn what_was_mined_is_there_after_sigint_and_a_second_start() {
     assert_eq!(node.stop(Signal::INT), Some(0));
     assert!(node.output.join("\n").contains("Received ctrl-c"));
     let mut again = Running::start(dir.path(), &arguments);
-    assert_eq!(call(&mut again, "eth_getTransactionReceipt", json!([hash])), receipt);
+    assert_eq!(
+        call(&mut again, "eth_getTransactionReceipt", json!([hash])),
+        receipt
+    );
     assert_eq!(call(&mut again, "eth_blockNumber", json!([])), "0x1");
     assert_eq!(again.stop(Signal::TERM), Some(0));
     assert_exported(dir.path());
@@ -85,9 +105,16 @@ fn assert_exported(datadir: &Path) {
     assert_eq!(again.status.code(), Some(1), "a file is never overwritten");
     let import = run(&copy, &["import", "--chain", "dev", path]);
     let output = String::from_utf8(import.stdout).unwrap();
-    assert!(import.status.success() && output.contains("blocks=1 skipped=0 txs=1"), "{output}");
+    assert!(
+        import.status.success() && output.contains("blocks=1 skipped=0 txs=1"),
+        "{output}"
+    );
     let twice = run(&copy, &["import", "--chain", "dev", path]);
-    assert!(String::from_utf8(twice.stdout).unwrap().contains("blocks=0 skipped=1"));
+    assert!(
+        String::from_utf8(twice.stdout)
+            .unwrap()
+            .contains("blocks=0 skipped=1")
+    );
 }
 
 #[test]
@@ -97,11 +124,25 @@ fn a_damaged_file_of_blocks_is_told_and_changes_nothing() {
     std::fs::write(&file, [0xf9, 0xff, 0xff, 1, 2, 3]).unwrap();
     let path = file.to_str().unwrap();
     let lenient = run(dir.path(), &["import", "--chain", "dev", path]);
-    assert!(lenient.status.success(), "as in reth, what is valid stays and the rest is a warning");
-    assert!(String::from_utf8(lenient.stdout).unwrap().contains("ends inside it"));
-    let strict = run(dir.path(), &["import", "--chain", "dev", "--fail-on-invalid-block", path]);
+    assert!(
+        lenient.status.success(),
+        "as in reth, what is valid stays and the rest is a warning"
+    );
+    assert!(
+        String::from_utf8(lenient.stdout)
+            .unwrap()
+            .contains("ends inside it")
+    );
+    let strict = run(
+        dir.path(),
+        &["import", "--chain", "dev", "--fail-on-invalid-block", path],
+    );
     assert_eq!(strict.status.code(), Some(1));
-    assert!(String::from_utf8(strict.stderr).unwrap().contains("entry 0 of the file"));
+    assert!(
+        String::from_utf8(strict.stderr)
+            .unwrap()
+            .contains("entry 0 of the file")
+    );
 }
 
 #[test]
@@ -111,9 +152,15 @@ fn init_says_the_genesis_hash_and_utilities_print_only_their_answer() {
     let output = String::from_utf8(init.stdout).unwrap();
     assert!(init.status.success());
     // The published hash of reth's dev chain.
-    assert!(output.contains("0x683713729fcb72be6f3d8b88c8cda3e10569d73b9640d3bf6f5184d94bd97616"), "{output}");
+    assert!(
+        output.contains("0x683713729fcb72be6f3d8b88c8cda3e10569d73b9640d3bf6f5184d94bd97616"),
+        "{output}"
+    );
     let program = crate::process::command(dir.path(), &[]).get_program().to_owned();
-    let dump = Command::new(program).args(["dump-genesis", "--chain", "realtime"]).output().unwrap();
+    let dump = Command::new(program)
+        .args(["dump-genesis", "--chain", "realtime"])
+        .output()
+        .unwrap();
     let genesis: Value = serde_json::from_slice(&dump.stdout).unwrap();
     assert!(genesis["config"]["chainId"].is_number(), "{genesis}");
 }
