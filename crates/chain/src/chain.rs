@@ -237,7 +237,7 @@ impl Chain {
             .blocks
             .read()
             .by_number(number)
-            .map(|recent| recent.trie.clone());
+            .and_then(|recent| recent.trie.clone());
         trie.map(|trie| trie.proof(address, slots))
             .ok_or(ChainError::StateUnavailable(number))
     }

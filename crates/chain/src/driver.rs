@@ -83,7 +83,8 @@ impl Driver {
         let block = Arc::clone(&finished.block);
         {
             let _one_at_a_time = shared.view_update.lock();
-            shared.blocks.write().insert(finished);
+            // The guard ends with the statement; the tries are dropped at the end of the scope.
+            let _dropped = shared.blocks.write().insert(finished);
             let view = shared.view.load().with_sealed(Arc::clone(&block));
             shared.view.store(Arc::new(view));
         }

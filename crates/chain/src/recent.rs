@@ -16,6 +16,8 @@ use crate::{FinishedBlock, Included};
 const BLOCKS_KEPT: usize = 16;
 /// Transactions kept in memory in blocks that history has; a block above it goes at once.
 const TRANSACTIONS_KEPT: usize = 50_000;
+/// Sealed blocks whose trie stays readable for proofs: each holds a copy of every node changed since, so few.
+const TRIES_KEPT: usize = 2;
 /// Block hashes and state versions remembered: what `BLOCKHASH` can ask for (EIP-2935 serves older ones from state).
 const HASHES_KEPT: usize = 256;
 
@@ -23,7 +25,8 @@ const HASHES_KEPT: usize = 256;
 #[derive(Clone, Debug)]
 pub(crate) struct RecentBlock {
     pub(crate) block: Arc<SealedBlock>,
-    pub(crate) trie: StateTrie,
+    /// `None` once newer blocks have taken its place.
+    pub(crate) trie: Option<StateTrie>,
     mini_blocks: Vec<Arc<SealedMiniBlock>>,
 }
 
@@ -43,7 +46,8 @@ pub(crate) struct RecentBlocks {
 }
 
 impl RecentBlocks {
-    pub(crate) fn insert(&mut self, finished: FinishedBlock) {
+    /// Adds the newest block; returns tries that are too old now. Dropping one frees many nodes: do it without the lock.
+    pub(crate) fn insert(&mut self, finished: FinishedBlock) -> Vec<StateTrie> {
         let FinishedBlock {
             block,
             trie,
@@ -57,10 +61,16 @@ impl RecentBlocks {
             number,
             RecentBlock {
                 block,
-                trie,
+                trie: Some(trie),
                 mini_blocks,
             },
         );
+        self.blocks
+            .values_mut()
+            .rev()
+            .skip(TRIES_KEPT)
+            .filter_map(|recent| recent.trie.take())
+            .collect()
     }
 
     pub(crate) fn remember(&mut self, number: u64, hash: B256, version: Option<CommitSequence>) {

@@ -212,7 +212,7 @@ impl Replay {
             .mini_blocks
             .iter()
             .for_each(|mini_block| self.transactions.insert(mini_block));
-        self.blocks.insert(finished);
+        drop(self.blocks.insert(finished));
         let dropped = self.blocks.shrink(number);
         dropped
             .iter()
@@ -245,12 +245,13 @@ impl Replay {
     }
 
     fn remember_head(&mut self) {
-        self.blocks.insert(crate::FinishedBlock {
+        let dropped = self.blocks.insert(crate::FinishedBlock {
             block: Arc::clone(&self.head),
             trie: self.assembly.trie().clone(),
             mini_blocks: Vec::new(),
             version: self.state.sequence(),
         });
+        debug_assert!(dropped.is_empty(), "the head is the first block");
     }
 
     fn into_opened(

@@ -75,6 +75,8 @@ pub(crate) struct HotLoop<C> {
     number: MiniBlockNumber,
     time_us: u64,
     last_cut: Instant,
+    /// Parent of the block whose opening waits for the next second.
+    waits_since: Option<u64>,
     /// What was executed since then, and the block's totals at that moment.
     gathered: Gathered,
     gathered_from: BlockPosition,
@@ -134,6 +136,7 @@ impl<C: Host> HotLoop<C> {
             gathered: Gathered::default(),
             gathered_from: block.as_ref().map(OpenBlock::position).unwrap_or_default(),
             last_cut: now,
+            waits_since: None,
             config,
             host,
             chain,
@@ -162,8 +165,9 @@ impl<C: Host> HotLoop<C> {
                 self.pause()?;
                 continue;
             }
-            if let Some(opens_at) = self.opening_delay(now) {
-                self.wait(opens_at)?;
+            if let Some(delay) = self.opening_delay() {
+                // What waits in the lanes cannot run before the next second, so nothing that comes need wake the loop.
+                std::thread::sleep(delay.min(PAUSED_SLEEP));
                 continue;
             }
             match self.ready.pop() {
@@ -294,8 +298,8 @@ impl<C: Host> HotLoop<C> {
 
     // ---- blocks
 
-    /// When the next block may open, if that is later than now.
-    fn opening_delay(&mut self, now: Instant) -> Option<Instant> {
+    /// How long the next block has to wait before it may open, if something wants it to.
+    fn opening_delay(&mut self) -> Option<Duration> {
         if self.block.is_some()
             || self.config.timestamps == TimestampPolicy::RunAhead
             || self.ready.is_empty()
@@ -306,8 +310,11 @@ impl<C: Host> HotLoop<C> {
         let delay = earliest
             .checked_sub(self.host.wall())
             .filter(|delay| !delay.is_zero())?;
-        self.metrics.timestamp_waits.increment(1);
-        Some(now + delay)
+        if self.waits_since != Some(self.parent.header.number) {
+            self.waits_since = Some(self.parent.header.number);
+            self.metrics.timestamp_waits.increment(1);
+        }
+        Some(delay)
     }
 
     fn open_block(&mut self) -> Result<(), SequencerError> {
@@ -459,7 +466,9 @@ impl<C: Host> HotLoop<C> {
     fn idle(&mut self, now: Instant) -> Result<(), SequencerError> {
         if self.ready.is_idle() {
             if self.config.block_policy == BlockPolicy::WhenIdle {
-                if self.block.as_ref().is_some_and(|block| !block.is_empty()) {
+                // A transaction opened it. Should that have turned out invalid, an empty block is better than one that
+                // stays open with an old timestamp.
+                if self.block.is_some() {
                     return self.close_block();
                 }
             } else if !self.gathered.is_empty() && self.schedule.early.take(now) {

@@ -1,6 +1,6 @@
 //! What is published and sealed.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use alloy_consensus::Transaction;
 use alloy_primitives::{Address, Bytes, TxKind, U256, hex};
@@ -128,15 +128,13 @@ async fn the_hash_of_the_parent_can_be_read_from_the_next_block() {
     let created = bed.execute(&alice.create(init.into())).await;
     let reader = created.sender.create(created.transaction.nonce());
 
-    let mut seen = Vec::new();
-    for _ in 0..40 {
+    let mut seen = BTreeSet::new();
+    while seen.len() < 4 {
         let at = bed.execute(&alice.call(reader, Bytes::new())).await;
         assert!(at.receipt.success);
-        seen.push(at.block_number);
+        seen.insert(at.block_number);
     }
 
-    seen.dedup();
-    assert!(seen.len() > 1, "all in one block: nothing was shown");
     let state = bed.chain.view().state.clone();
     for number in seen {
         let stored = state.storage(&reader, &U256::from(number)).unwrap();
