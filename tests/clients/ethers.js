@@ -24,10 +24,14 @@ assert.equal(await token.symbol(), "ETS");
 const gas = await token.transfer.estimateGas(to, 7n);
 assert.ok(gas > 21_000n, `estimate of ${gas}`);
 
-// Watches over WebSocket; transfers are repeated until the subscription, which starts in the background, sees one.
+// Only transfers to the receiver: a log subscription speaks when a block is sealed, and the block of the deployment may
+// still be open. Watches over WebSocket; transfers are repeated until the subscription, which starts in the background, sees one.
 const watched = new Contract(address, artifact.abi, live);
 const sighting = new Promise((resolve) => {
-  watched.on("Transfer", (from, receiver, value) => resolve({ from, receiver, value }));
+  watched.on(watched.filters.Transfer(null, to), (payload) => {
+    const [from, receiver, value] = payload.args;
+    resolve({ from, receiver, value });
+  });
 });
 let transfers = 0n;
 let last;

@@ -7,6 +7,8 @@
 #
 # Installs the clients beside this script (ignored by git). Prints one line per client; fails if any client fails.
 set -euo pipefail
+# The path is the caller's, so it is resolved before the folder changes.
+binary=${1:+$(realpath "$1")}
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 scratch=$(mktemp -d)
@@ -57,8 +59,7 @@ install_clients
 echo "clients installed in $((SECONDS - started)) s"
 
 if [ -z "${HTTP_URL:-}" ]; then
-  binary=${1:?usage: run.sh BINARY, or HTTP_URL and WS_URL in the environment}
-  start_node "$binary"
+  start_node "${binary:?usage: run.sh BINARY, or HTTP_URL and WS_URL in the environment}"
 fi
 export ARTIFACT="$PWD/../../bin/rapid-bench/contracts/artifacts/Token.json"
 

@@ -39,10 +39,11 @@ const call = { ...token, functionName: "transfer", args: [to, 7n] };
 const gas = await client.estimateContractGas({ ...call, account });
 assert.ok(gas > 21_000n, `estimate of ${gas}`);
 
-// Watches over WebSocket; transfers are repeated until the subscription, which starts in the background, sees one.
+// Only transfers to the receiver: a log subscription speaks when a block is sealed, and the block of the deployment may
+// still be open. Watches over WebSocket; transfers are repeated until the subscription, which starts in the background, sees one.
 let seen;
 const sighting = new Promise((resolve, reject) => {
-  seen = live.watchContractEvent({ ...token, eventName: "Transfer", onLogs: resolve, onError: reject });
+  seen = live.watchContractEvent({ ...token, eventName: "Transfer", args: { to }, onLogs: resolve, onError: reject });
 });
 let transfers = 0n;
 let last;

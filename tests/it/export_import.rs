@@ -72,7 +72,7 @@ fn a_second_process_executes_the_export_to_the_same_chain() {
         let token = deploy_token(&mut rpc, &wallet, &[Wallet::dev(1)]);
         let mut last_block = 0;
         for turn in 0..40u64 {
-            let to = Address::with_last_byte(turn as u8 + 1);
+            let to = Address::repeat_byte(0x80 | turn as u8);
             let action = match turn % 2 {
                 0 => Action::Pay(to),
                 _ => Action::MoveTokens {

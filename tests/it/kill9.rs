@@ -101,7 +101,7 @@ fn send_until_dead(address: SocketAddr, wallet: &Wallet, token: Address) -> Vec<
         return receipts;
     };
     for nonce in parse_quantity(&nonce).. {
-        let to = Address::with_last_byte(nonce as u8 | 1);
+        let to = Address::repeat_byte(0x80 | nonce as u8);
         let action = match nonce % 3 {
             0 => Action::Pay(to),
             _ => Action::MoveTokens {

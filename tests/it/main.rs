@@ -6,11 +6,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod bad_requests;
+mod bad_transactions;
+mod damaged_log;
 mod export_import;
+mod http;
 mod kill9;
 mod layering;
 mod manifests;
 mod process;
 mod rpc;
+mod slow_clients;
 mod wallet;
 mod workspace;
+mod ws;

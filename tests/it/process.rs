@@ -168,9 +168,21 @@ impl Node {
     }
 
     /// Where WebSocket is served.
-    #[expect(dead_code, reason = "for tests of subscriptions")]
     pub(crate) const fn ws(&self) -> SocketAddr {
         self.ws
+    }
+
+    /// The address that a start-up line with `text` names; one said before WebSocket was served.
+    pub(crate) fn address_in(&self, text: &str) -> SocketAddr {
+        let output = self.output();
+        let line = output.lines().find(|line| line.contains(text));
+        line.and_then(url_field)
+            .unwrap_or_else(|| panic!("no address with {text:?} in\n{output}"))
+    }
+
+    /// The process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// The last lines of the node's output.

@@ -1,5 +1,6 @@
 //! A JSON-RPC client over HTTP/1.1 with keep-alive: just enough to ask a local node, one call at a time.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
     io::{self, BufRead, BufReader, Error, ErrorKind, Read, Write},
@@ -38,9 +39,7 @@ impl RpcClient {
 
     /// Calls `method`: the outer error is a broken connection, the inner one the node's answer.
     pub(crate) fn try_call(&mut self, method: &str, params: Value) -> io::Result<Result<Value, RpcError>> {
-        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
-        let answer = self.post(&body)?;
-        let mut answer: Value = serde_json::from_slice(&answer)?;
+        let mut answer = self.try_answer(method, params)?;
         if let Some(error) = answer.get("error") {
             return Ok(Err(RpcError {
                 code: error["code"].as_i64().unwrap_or_default(),
@@ -61,6 +60,30 @@ impl RpcClient {
     pub(crate) fn quantity(&mut self, method: &str, params: Value) -> u64 {
         let result = self.call(method, params);
         parse_quantity(&result)
+    }
+
+    /// The whole answer to a call.
+    pub(crate) fn answer(&mut self, method: &str, params: Value) -> Value {
+        self.try_answer(method, params)
+            .unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// Calls `method` once per parameter in one batch; returns the whole answers in the order of the parameters.
+    pub(crate) fn batch(&mut self, method: &str, params: &[impl Serialize]) -> Vec<Value> {
+        let calls = params.iter().enumerate();
+        let calls: Vec<_> = calls
+            .map(|(id, param)| json!({"jsonrpc": "2.0", "id": id, "method": method, "params": [param]}))
+            .collect();
+        let answers = self.post(&json!(calls).to_string()).unwrap();
+        let mut answers: Vec<Value> = serde_json::from_slice(&answers).unwrap();
+        assert_eq!(answers.len(), params.len());
+        answers.sort_by_key(|answer| answer["id"].as_u64());
+        answers
+    }
+
+    fn try_answer(&mut self, method: &str, params: Value) -> io::Result<Value> {
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
+        Ok(serde_json::from_slice(&self.post(&body)?)?)
     }
 
     fn post(&mut self, body: &str) -> io::Result<Vec<u8>> {

@@ -1,9 +1,9 @@
 //! Signed transactions from the development accounts.
 
 use crate::{rpc::RpcClient, workspace::root};
-use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope, crypto::secp256k1};
+use alloy_consensus::{SignableTransaction, Signed, TxEip1559, TxEnvelope, crypto::secp256k1};
 use alloy_eips::eip2718::Encodable2718;
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex, keccak256};
+use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, hex, keccak256};
 use alloy_signer_local::MnemonicBuilder;
 use serde_json::{Value, json};
 use std::fs;
@@ -11,10 +11,10 @@ use std::fs;
 const MNEMONIC: &str = "test test test test test test test test test test test junk";
 
 /// Chain id of the real-time chain.
-const CHAIN_ID: u64 = 7_274_310;
+pub(crate) const CHAIN_ID: u64 = 7_274_310;
 
-/// Fee cap far above the base fee of the real-time chain, in wei.
-const MAX_FEE: u128 = 1_000_000_000_000;
+/// Fee cap in wei: far above the base fee of the real-time chain, and below the node's cap of one ether per transaction.
+const MAX_FEE: u128 = 100_000_000_000;
 
 /// Tip, in wei.
 const PRIORITY_FEE: u128 = 1_000_000_000;
@@ -81,7 +81,7 @@ impl Wallet {
             ),
             Action::DeployToken => (TxKind::Create, U256::ZERO, 3_000_000, token_creation()),
         };
-        let transaction = TxEip1559 {
+        self.seal(TxEip1559 {
             chain_id: CHAIN_ID,
             nonce,
             gas_limit,
@@ -91,11 +91,23 @@ impl Wallet {
             value,
             input,
             ..Default::default()
-        };
-        let signature = secp256k1::sign_message(self.secret, transaction.signature_hash()).unwrap();
-        TxEnvelope::Eip1559(transaction.into_signed(signature))
+        })
+    }
+
+    /// Any transaction, signed, in network form.
+    pub(crate) fn seal<T: SignableTransaction<Signature>>(&self, transaction: T) -> Bytes
+    where
+        TxEnvelope: From<Signed<T>>,
+    {
+        let signature = self.signature(transaction.signature_hash());
+        TxEnvelope::from(transaction.into_signed(signature))
             .encoded_2718()
             .into()
+    }
+
+    /// The account's signature over a hash.
+    pub(crate) fn signature(&self, hash: B256) -> Signature {
+        secp256k1::sign_message(self.secret, hash).unwrap()
     }
 }
 
