@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use alloy_eips::{BlockNumHash, BlockNumberOrTag};
+use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::B256;
 use alloy_rpc_types_eth::{Filter, FilterBlockOption, Log};
 use jsonrpsee::{core::RpcResult as Answer, proc_macros::rpc};
 use rapid_chain::View;
-use rapid_primitives::{SealedBlock, SealedMiniBlock};
+use rapid_primitives::{Receipt, SealedBlock, SealedMiniBlock, TransactionSigned};
 
 use super::context::{EthContext, hash_not_found};
 use crate::{
@@ -133,7 +133,7 @@ impl EthContext {
             .block_by_hash(hash)?
             .ok_or_else(|| hash_not_found(hash))?;
         let mut logs = Vec::new();
-        append_block_logs(&mut logs, filter, &block);
+        append_matching(&mut logs, filter, block_logs(&block));
         Ok(logs)
     }
 
@@ -156,7 +156,7 @@ impl EthContext {
                 deadline.check()?;
             }
             if let Some(block) = self.block_if_bloom_matches(filter, number)? {
-                append_block_logs(&mut logs, filter, &block);
+                append_matching(&mut logs, filter, block_logs(&block));
                 self.check_log_count(&logs, range, number)?;
             }
         }
@@ -165,7 +165,7 @@ impl EthContext {
             .filter(|open| (range.from..=range.to).contains(&open.number()))
         {
             for mini_block in &open.mini_blocks {
-                append_mini_block_logs(&mut logs, filter, mini_block);
+                append_matching(&mut logs, filter, mini_block_logs(mini_block));
             }
             self.check_log_count(&logs, range, open.number())?;
         }
@@ -205,33 +205,69 @@ impl EthContext {
     }
 }
 
-/// Appends the matching logs of a sealed block.
-pub(crate) fn append_block_logs(logs: &mut Vec<Log>, filter: &Filter, block: &SealedBlock) {
-    let id = BlockNumHash::new(block.number(), block.hash);
-    let receipts = block
-        .body
-        .transactions
-        .iter()
-        .map(|transaction| *transaction.tx_hash())
-        .zip(&block.receipts);
-    filter.append_matching_block_logs(logs, id, block.header.timestamp, receipts, false);
+/// A log where it lies, not yet converted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogAt<'a> {
+    pub(crate) log: &'a alloy_primitives::Log,
+    transaction_hash: B256,
+    /// Index of the log in its transaction.
+    index: usize,
+    /// Of its transaction.
+    place: Place,
 }
 
-/// Appends the matching logs of a mini-block, under the zero hash.
-pub(crate) fn append_mini_block_logs(logs: &mut Vec<Log>, filter: &Filter, mini_block: &SealedMiniBlock) {
-    let body = mini_block.body();
-    let mut place = Place::first_of_mini_block(mini_block);
-    for (transaction, receipt) in body.transactions.iter().zip(&body.receipts) {
-        for (index, log) in receipt
-            .logs
-            .iter()
-            .enumerate()
-            .filter(|(_, log)| filter.matches(log))
-        {
-            logs.push(convert::log(log.clone(), *transaction.tx_hash(), index, &place));
-        }
-        place = place.after(receipt);
+impl LogAt<'_> {
+    /// The log as it is answered.
+    pub(crate) fn to_rpc(self) -> Log {
+        convert::log(self.log.clone(), self.transaction_hash, self.index, &self.place)
     }
+}
+
+/// All logs of a sealed block.
+pub(crate) fn block_logs(block: &SealedBlock) -> impl Iterator<Item = LogAt<'_>> {
+    logs_from(
+        Place::first_of_block(block),
+        &block.body.transactions,
+        &block.receipts,
+    )
+}
+
+/// All logs of a mini-block, under the zero hash.
+pub(crate) fn mini_block_logs(mini_block: &SealedMiniBlock) -> impl Iterator<Item = LogAt<'_>> {
+    let body = mini_block.body();
+    logs_from(
+        Place::first_of_mini_block(mini_block),
+        &body.transactions,
+        &body.receipts,
+    )
+}
+
+fn logs_from<'a>(
+    first: Place,
+    transactions: &'a [TransactionSigned],
+    receipts: &'a [Receipt],
+) -> impl Iterator<Item = LogAt<'a>> {
+    let placed = transactions
+        .iter()
+        .zip(receipts)
+        .scan(first, |next, (transaction, receipt)| {
+            let place = *next;
+            *next = place.after(receipt);
+            Some((transaction, receipt, place))
+        });
+    placed.flat_map(|(transaction, receipt, place)| {
+        let at = move |(index, log)| LogAt {
+            log,
+            transaction_hash: *transaction.tx_hash(),
+            index,
+            place,
+        };
+        receipt.logs.iter().enumerate().map(at)
+    })
+}
+
+fn append_matching<'a>(answer: &mut Vec<Log>, filter: &Filter, logs: impl Iterator<Item = LogAt<'a>>) {
+    answer.extend(logs.filter(|at| filter.matches(at.log)).map(LogAt::to_rpc));
 }
 
 #[cfg(test)]

@@ -6,8 +6,11 @@ mod request;
 
 use std::{collections::HashMap, sync::Arc};
 
-use alloy_primitives::{Address, map::AddressHashSet};
-use alloy_rpc_types_eth::{Filter, Log};
+use alloy_primitives::{
+    Address,
+    map::{AddressHashSet, B256HashSet},
+};
+use alloy_rpc_types_eth::Filter;
 use jsonrpsee::{
     PendingSubscriptionSink, RpcModule,
     core::RegisterMethodError,
@@ -15,18 +18,18 @@ use jsonrpsee::{
 };
 use rapid_chain::{Chain, ChainEvent};
 use rapid_pool::PooledTransaction;
-use rapid_primitives::{ReadState, SealedBlock, SealedMiniBlock};
+use rapid_primitives::ReadState;
 use tokio::sync::{
     Semaphore,
     broadcast::{self, error::RecvError},
 };
 
 use crate::{
-    convert::{self, TransactionDetail},
+    convert::{self, Place, TransactionDetail},
     error::RpcError,
     eth::{
         context::EthContext,
-        logs::{append_block_logs, append_mini_block_logs},
+        logs::{LogAt, block_logs, mini_block_logs},
     },
     server::connection::ConnectionSwitch,
 };
@@ -46,6 +49,7 @@ pub(crate) struct Subscriptions {
     mini_blocks: Arc<Hub<()>>,
     state_changes: Arc<Hub<AddressHashSet>>,
     transactions: Arc<Hub<TransactionDetail>>,
+    receipts: Arc<Hub<Option<B256HashSet>>>,
 }
 
 /// Methods of [`Subscriptions`].
@@ -77,6 +81,7 @@ impl Subscriptions {
             mini_blocks: Hub::new("miniBlocks", bounds),
             state_changes: Hub::new("stateChanges", bounds),
             transactions: Hub::new("newPendingTransactions", bounds),
+            receipts: Hub::new("transactionReceipts", bounds),
             context,
         }
     }
@@ -112,6 +117,13 @@ impl Subscriptions {
             Request::StateChanges(addresses) => {
                 let joined = self.join_chain(&self.state_changes, addresses, switch, deliver_state_changes);
                 forward(joined, pending).await;
+            }
+            Request::TransactionReceipts(hashes) => {
+                forward(
+                    self.join_chain(&self.receipts, hashes, switch, deliver_receipts),
+                    pending,
+                )
+                .await;
             }
             Request::NewPendingTransactions(detail) => {
                 forward(self.join_transactions(detail, switch), pending).await;
@@ -228,28 +240,45 @@ fn deliver_pending_logs(hub: &Hub<Box<Filter>>, _: &Chain, event: &ChainEvent) {
     }
 }
 
-fn block_logs(block: &SealedBlock) -> Vec<Log> {
-    let mut logs = Vec::new();
-    append_block_logs(&mut logs, &Filter::default(), block);
-    logs
-}
-
-fn mini_block_logs(mini_block: &SealedMiniBlock) -> Vec<Log> {
-    let mut logs = Vec::new();
-    append_mini_block_logs(&mut logs, &Filter::default(), mini_block);
-    logs
-}
-
 /// Each log is serialised once, and only if somebody's filter matches it.
-fn push_logs(hub: &Hub<Box<Filter>>, logs: Vec<Log>) {
+fn push_logs<'a>(hub: &Hub<Box<Filter>>, logs: impl Iterator<Item = LogAt<'a>>) {
+    let mut logs: Vec<Lazy<LogAt<'_>>> = logs.map(Lazy::new).collect();
     if logs.is_empty() {
         return;
     }
-    let mut logs: Vec<Lazy<Log>> = logs.into_iter().map(Lazy::new).collect();
     hub.deliver(|filter, push| {
-        for log in &mut logs {
-            if filter.matches(&log.value.inner) {
-                push(log.get(Log::clone));
+        for log in logs.iter_mut().filter(|log| filter.matches(log.value.log)) {
+            push(log.get(|at| at.to_rpc()));
+        }
+    });
+}
+
+/// All receipts of a sealed block, or those of the transactions that were asked for.
+fn deliver_receipts(hub: &Hub<Option<B256HashSet>>, chain: &Chain, event: &ChainEvent) {
+    let ChainEvent::Block(block) = event else { return };
+    let mut all = Lazy::new(None);
+    hub.deliver(|wanted, push| {
+        let receipts: &Vec<_> = all.value.get_or_insert_with(|| {
+            let start = (Place::first_of_block(block), 0);
+            convert::receipts(
+                &block.body.transactions,
+                &block.senders,
+                &block.receipts,
+                start,
+                chain.spec(),
+            )
+        });
+        match wanted {
+            None if receipts.is_empty() => {}
+            None => push(all.payload.get_or_insert_with(|| payload(receipts))),
+            Some(hashes) => {
+                let chosen: Vec<_> = receipts
+                    .iter()
+                    .filter(|r| hashes.contains(&r.transaction_hash))
+                    .collect();
+                if !chosen.is_empty() {
+                    push(&payload(&chosen));
+                }
             }
         }
     });

@@ -1,7 +1,10 @@
 //! What a client may ask for with `eth_subscribe`.
 
-use alloy_primitives::{Address, map::AddressHashSet};
-use alloy_rpc_types_eth::Filter;
+use alloy_primitives::{
+    Address,
+    map::{AddressHashSet, B256HashSet},
+};
+use alloy_rpc_types_eth::{Filter, pubsub::TransactionReceiptsParams};
 use jsonrpsee::types::Params;
 use serde_json::Value;
 
@@ -12,6 +15,8 @@ use crate::{
 
 /// Most addresses of one `stateChanges` subscription.
 const STATE_CHANGE_ADDRESSES_MAX: usize = 1_000;
+/// Most transactions of one `transactionReceipts` subscription.
+const RECEIPT_HASHES_MAX: usize = 1_000;
 /// Most addresses or topics of one `logs` subscription.
 const LOG_FILTER_ITEMS_MAX: usize = 1_000;
 
@@ -26,6 +31,8 @@ pub(crate) enum Request {
     PendingLogs(Box<Filter>),
     /// Transactions as they become executable.
     NewPendingTransactions(TransactionDetail),
+    /// Receipts of sealed blocks; of all transactions, or of these.
+    TransactionReceipts(Option<B256HashSet>),
     /// Whether the node is catching up.
     Syncing,
     /// Mini-blocks.
@@ -47,6 +54,7 @@ impl Request {
             "logs" => parse_logs(argument),
             "newPendingTransactions" => parse_pending(argument),
             "stateChanges" => parse_state_changes(argument),
+            "transactionReceipts" => parse_receipts(argument),
             kind => Err(RpcError::invalid_params(format!(
                 "unknown subscription kind `{kind}`"
             ))),
@@ -84,6 +92,27 @@ fn parse_pending(argument: Option<Value>) -> RpcResult<Request> {
     }
 }
 
+fn parse_receipts(argument: Option<Value>) -> RpcResult<Request> {
+    let params: TransactionReceiptsParams = argument
+        .map_or_else(
+            || Ok(TransactionReceiptsParams::default()),
+            serde_json::from_value,
+        )
+        .map_err(invalid)?;
+    let hashes = params.transaction_hashes.filter(|hashes| !hashes.is_empty());
+    if hashes
+        .as_ref()
+        .is_some_and(|hashes| hashes.len() > RECEIPT_HASHES_MAX)
+    {
+        return Err(invalid(format!(
+            "more than {RECEIPT_HASHES_MAX} transaction hashes"
+        )));
+    }
+    Ok(Request::TransactionReceipts(
+        hashes.map(|hashes| hashes.into_iter().collect()),
+    ))
+}
+
 fn parse_state_changes(argument: Option<Value>) -> RpcResult<Request> {
     let addresses: Vec<Address> = argument
         .ok_or_else(|| invalid("stateChanges takes a list of addresses"))
@@ -109,6 +138,10 @@ mod tests {
         assert_eq!(parse(r#"["newHeads"]"#).unwrap(), Request::NewHeads);
         assert_eq!(parse(r#"["newHeads",{}]"#).unwrap(), Request::NewHeads);
         assert_eq!(parse(r#"["logs"]"#).unwrap(), Request::Logs(Box::default()));
+        assert_eq!(
+            parse(r#"["transactionReceipts",{"transactionHashes":[]}]"#).unwrap(),
+            Request::TransactionReceipts(None)
+        );
         let pending = parse(r#"["logs",{"fromBlock":"pending","toBlock":"pending"}]"#).unwrap();
         assert!(matches!(pending, Request::PendingLogs(_)));
         assert_eq!(

@@ -53,3 +53,34 @@ async fn request(address: SocketAddr, method: &str, params: Value) -> Value {
     )
     .await
 }
+
+/// A WebSocket client that reads nothing but what it is told to.
+pub(crate) struct SilentClient(TcpStream);
+
+impl SilentClient {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                       sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        assert!(head.starts_with(b"HTTP/1.1 101"));
+        Self(stream)
+    }
+
+    /// Sends a text message of fewer than 126 bytes.
+    pub(crate) async fn send(&mut self, message: &[u8]) -> std::io::Result<()> {
+        // Final text frame, masked with zeros.
+        let mut frame = vec![0x81, 0x80 | u8::try_from(message.len()).unwrap(), 0, 0, 0, 0];
+        frame.extend_from_slice(message);
+        self.0.write_all(&frame).await
+    }
+
+    /// Waits until something has arrived, and leaves the rest of it unread.
+    pub(crate) async fn wait_for_answer(&mut self) {
+        self.0.read_u8().await.unwrap();
+    }
+}

@@ -21,7 +21,7 @@ use rapid_rpc::{
 use serde_json::{Value, json};
 
 use crate::{
-    http::{call, fail, rpc},
+    http::{SilentClient, call, fail, rpc},
     producer::{End, Producer},
 };
 
@@ -412,6 +412,7 @@ async fn subscribers_hear_of_everything_in_order() {
     let mut mini_blocks = node.subscribe(&client, json!(["miniBlocks"])).await;
     let mut changes = node.subscribe(&client, json!(["stateChanges", [contract]])).await;
     let mut transactions = node.subscribe(&client, json!(["newPendingTransactions"])).await;
+    let mut receipts = node.subscribe(&client, json!(["transactionReceipts"])).await;
     let refused: Result<Subscription<Value>, _> = client
         .subscribe("eth_subscribe", rpc_params!["nothing"], "eth_unsubscribe")
         .await;
@@ -441,6 +442,10 @@ async fn subscribers_hear_of_everything_in_order() {
     assert_eq!(
         (&changed["nonce"], &changed["storage"][B256::ZERO.to_string()]),
         (&json!(1), &json!("0x9"))
+    );
+    assert_eq!(
+        receipts.next().await.unwrap().unwrap()[0]["transactionHash"],
+        sent
     );
     let head = heads.next().await.unwrap().unwrap();
     let log = logs.next().await.unwrap().unwrap();
@@ -487,4 +492,35 @@ async fn the_node_says_who_it_is_and_signs_for_its_own_accounts_only() {
             .await,
         Value::Null
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscriber_that_does_not_read_is_closed_and_nobody_waits_for_it() {
+    let mut node = Node::start(EthConfig {
+        subscription_queue_max: 4,
+        ..EthConfig::default()
+    })
+    .await;
+    let mut slow = SilentClient::connect(node.ws).await;
+    slow.send(br#"{"jsonrpc":"2.0","id":1,"method":"eth_subscribe","params":["miniBlocks"]}"#)
+        .await
+        .unwrap();
+    slow.wait_for_answer().await;
+    let client = node.ws_client().await;
+    let mut blocks = node.subscribe(&client, json!(["miniBlocks"])).await;
+    // A notification has some hundred kilobytes, so what the sockets buffer is full after a few.
+    for round in 0..300 {
+        let batch: Vec<Value> = (0..100)
+            .map(|index| json!([transfer(round * 100 + index).1]))
+            .map(|params| json!({"jsonrpc": "2.0", "id": 1, "method": "eth_sendRawTransaction", "params": params}))
+            .collect();
+        rpc(node.http, json!(batch)).await;
+        node.producer.mini_block(End::Close);
+        let seen = blocks.next().await.unwrap().unwrap();
+        assert_eq!(seen["transactions"].as_array().unwrap().len(), 100);
+        if slow.send(b"{}").await.is_err() {
+            return;
+        }
+    }
+    panic!("the slow client was never closed");
 }
