@@ -162,9 +162,9 @@ async fn answer(stream: TcpStream, recorder: MetricsRecorder) {
         }
     });
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    match tokio::time::timeout(CONNECTION_TIME_MAX, connection).await {
-        Ok(Err(error)) => tracing::debug!(target: "reth::cli", %error, "Metrics connection failed"),
-        Ok(Ok(())) | Err(_) => {}
+    // A scraper that took too long is cut off without a word: it will come again.
+    if let Ok(Err(error)) = tokio::time::timeout(CONNECTION_TIME_MAX, connection).await {
+        tracing::debug!(target: "reth::cli", %error, "Metrics connection failed");
     }
 }
 
