@@ -220,7 +220,7 @@ mod tests {
         let leaf = prop_oneof![
             any::<i64>().prop_map(Into::into),
             any::<bool>().prop_map(Into::into),
-            ".{0,12}".prop_map(|text| serde_json::Value::String(text)),
+            ".{0,12}".prop_map(serde_json::Value::String),
         ];
         leaf.prop_recursive(4, 24, 4, |inner| {
             prop_oneof![

@@ -102,7 +102,7 @@ where
     fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
         let started = Instant::now();
         let metrics = self.metrics.clone();
-        // The name outlives the request in the usual case of a borrowed, known method only by copying it.
+        // The request is gone when the call ends; the name of a registered method is not.
         let method = metrics
             .methods
             .get_key_value(request.method.as_ref())

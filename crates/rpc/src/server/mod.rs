@@ -212,27 +212,18 @@ fn tcp_listeners(config: &RpcServerConfig) -> Result<Vec<(TcpConfig, Protocols)>
                 (Some(http), Some(ws)) if http != ws => return Err(StartError::OriginsDiffer { http, ws }),
                 (http, ws) => http.or(ws),
             };
-            Ok(vec![(
-                TcpConfig {
-                    cors,
-                    ..ws_config(http.address, http.namespaces)
-                },
-                Protocols::Both,
-            )])
+            let shared = TcpConfig {
+                address: http.address,
+                namespaces: http.namespaces,
+                cors,
+            };
+            Ok(vec![(shared, Protocols::Both)])
         }
         (http, ws) => Ok(http
             .map(|http| (http, Protocols::Http))
             .into_iter()
             .chain(ws.map(|ws| (ws, Protocols::Ws)))
             .collect()),
-    }
-}
-
-const fn ws_config(address: SocketAddr, namespaces: NamespaceSelection) -> TcpConfig {
-    TcpConfig {
-        address,
-        namespaces,
-        cors: None,
     }
 }
 

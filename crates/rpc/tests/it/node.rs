@@ -1,6 +1,9 @@
 //! The methods, over HTTP and WebSocket, on a development chain whose blocks the test makes.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+};
 
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718;
@@ -108,16 +111,23 @@ impl Node {
     }
 }
 
-fn key(index: u32) -> PrivateKeySigner {
-    MnemonicBuilder::<English>::default()
-        .phrase(DEV_MNEMONIC)
-        .index(index)
-        .unwrap()
-        .build()
-        .unwrap()
+/// Deriving a key costs milliseconds.
+static KEYS: LazyLock<Vec<PrivateKeySigner>> = LazyLock::new(|| {
+    let key = |index| {
+        MnemonicBuilder::<English>::default()
+            .phrase(DEV_MNEMONIC)
+            .index(index)
+            .unwrap()
+            .build()
+    };
+    (0..3).map(|index| key(index).unwrap()).collect()
+});
+
+fn key(index: usize) -> &'static PrivateKeySigner {
+    &KEYS[index]
 }
 
-fn account(index: u32) -> Address {
+fn account(index: usize) -> Address {
     key(index).address()
 }
 
