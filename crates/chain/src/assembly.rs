@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use alloy_consensus::proofs::calculate_withdrawals_root;
+use alloy_consensus::proofs::{calculate_ommers_root, calculate_withdrawals_root};
 use alloy_eips::eip7685::Requests;
 use alloy_primitives::B256;
-use rapid_chainspec::ChainSpec;
+use rapid_chainspec::{ChainSpec, EthereumHardforks};
 use rapid_consensus::{BlockResult, ReceiptsDigester, TransactionsDigester, assemble_header};
 use rapid_primitives::{
     AccountChange, Block, BlockBody, CommitSequence, MiniBlockNumber, SealedBlock, SealedMiniBlock,
@@ -140,10 +140,16 @@ impl BlockAssembly {
             withdrawals_root: close.withdrawals.as_deref().map(calculate_withdrawals_root),
             requests_hash: close.requests.as_ref().map(Requests::requests_hash),
         };
-        let header = assemble_header(spec, &open.environment, &result);
+        let mut header = assemble_header(spec, &open.environment, &result);
+        let seal = close.proof_of_work.unwrap_or_default();
+        if is_before_paris(spec, &open) {
+            header.nonce = seal.nonce;
+            header.ommers_hash = calculate_ommers_root(&seal.ommers);
+            header.receipts_root = seal.receipts_root;
+        }
         let body = BlockBody {
             transactions,
-            ommers: Vec::new(),
+            ommers: seal.ommers,
             withdrawals: close.withdrawals.map(Into::into),
         };
         let block = Arc::new(SealedBlock::seal(Block { header, body }, senders, receipts));
@@ -160,4 +166,8 @@ impl BlockAssembly {
     pub fn parent_hash(&self) -> Option<B256> {
         self.block.as_ref().and_then(|block| block.parent_hash)
     }
+}
+
+fn is_before_paris(spec: &ChainSpec, block: &OpenBlock) -> bool {
+    !spec.is_paris_active_at_block(block.environment.number)
 }

@@ -254,19 +254,20 @@ impl DiffBuilder {
 
 impl AccountBuilder {
     fn push(&mut self, at: BlockAccessIndex, change: &AccountChange) {
+        let changes = &mut self.changes;
         if let Some(nonce) = change.nonce {
-            self.changes.nonce_changes.retain(|c| c.block_access_index != at);
-            self.changes.nonce_changes.push(NonceChange::new(at, nonce));
+            changes.nonce_changes.pop_if(|last| last.block_access_index == at);
+            changes.nonce_changes.push(NonceChange::new(at, nonce));
         }
         if let Some(balance) = change.balance {
-            self.changes
+            changes
                 .balance_changes
-                .retain(|c| c.block_access_index != at);
-            self.changes.balance_changes.push(BalanceChange::new(at, balance));
+                .pop_if(|last| last.block_access_index == at);
+            changes.balance_changes.push(BalanceChange::new(at, balance));
         }
         if let Some(code) = &change.code {
-            self.changes.code_changes.retain(|c| c.block_access_index != at);
-            self.changes
+            changes.code_changes.pop_if(|last| last.block_access_index == at);
+            changes
                 .code_changes
                 .push(BalCodeChange::new(at, code.code.clone()));
         }

@@ -24,7 +24,9 @@ pub use block::{Block, BlockBody, Header, Receipt, Recovered, SealedBlock, Trans
 pub use change::{Account, AccountChange, CodeChange, Fate};
 pub use diff::{DiffBuilder, FateAt, StateDiff};
 pub use environment::BlockEnvironment;
-pub use mini_block::{BlockClose, BlockPosition, MiniBlock, MiniBlockBody, MiniBlockHeader, SealedMiniBlock};
+pub use mini_block::{
+    BlockClose, BlockPosition, MiniBlock, MiniBlockBody, MiniBlockHeader, ProofOfWorkSeal, SealedMiniBlock,
+};
 pub use number::{CommitSequence, MiniBlockNumber, TransactionIndex};
 pub use record::{MAX_RECORD_BYTES, RecordError};
 pub use state_access::{ReadState, WriteState};

@@ -2,9 +2,9 @@
 
 use alloy_consensus::Transaction;
 use alloy_eips::{Encodable2718, eip4895::Withdrawal, eip7685::Requests};
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B64, B256, Bytes};
 
-use crate::{BlockEnvironment, MiniBlockNumber, Receipt, StateDiff, TransactionSigned};
+use crate::{BlockEnvironment, Header, MiniBlockNumber, Receipt, StateDiff, TransactionSigned};
 
 /// Where a mini-block starts inside its EVM block: the running totals before its first transaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +30,19 @@ pub struct BlockClose {
     pub withdrawals: Option<Vec<Withdrawal>>,
     /// Execution layer requests (EIP-7685); `None` before Prague.
     pub requests: Option<Requests>,
+    /// What only blocks before Paris have.
+    pub proof_of_work: Option<ProofOfWorkSeal>,
+}
+
+/// What a block before Paris has that no later one does, and that its transactions do not give.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProofOfWorkSeal {
+    /// The header's nonce.
+    pub nonce: B64,
+    /// Ommers of the block.
+    pub ommers: Vec<Header>,
+    /// Root of the receipts: before Byzantium they hold intermediate state roots, which a record does not.
+    pub receipts_root: B256,
 }
 
 /// The header of a mini-block.
@@ -80,14 +93,23 @@ impl MiniBlock {
     pub(crate) fn position_after(&self) -> BlockPosition {
         let Self { header, body } = self;
         let before = header.position;
-        let blob_gas: u64 = body.transactions.iter().filter_map(Transaction::blob_gas_used).sum();
+        let blob_gas: u64 = body
+            .transactions
+            .iter()
+            .filter_map(Transaction::blob_gas_used)
+            .sum();
         let bytes: usize = body.transactions.iter().map(Encodable2718::encode_2718_len).sum();
         let logs: usize = body.receipts.iter().map(|receipt| receipt.logs.len()).sum();
         BlockPosition {
             mini_block_index: before.mini_block_index.saturating_add(1),
-            transaction_index: before.transaction_index.saturating_add(body.transactions.len() as u64),
+            transaction_index: before
+                .transaction_index
+                .saturating_add(body.transactions.len() as u64),
             log_index: before.log_index.saturating_add(logs as u64),
-            gas_used: body.receipts.last().map_or(before.gas_used, |receipt| receipt.cumulative_gas_used),
+            gas_used: body
+                .receipts
+                .last()
+                .map_or(before.gas_used, |receipt| receipt.cumulative_gas_used),
             blob_gas_used: before.blob_gas_used.saturating_add(blob_gas),
             transaction_bytes: before.transaction_bytes.saturating_add(bytes as u64),
         }

@@ -3,12 +3,12 @@
 //! `rlp([header, body])`; the hash is the Keccak-256 of `rlp(header)`, and the header holds the Keccak-256 of
 //! `rlp(body)`, so the hash chain covers everything. An optional field is an empty or one-element list.
 
-use alloy_primitives::{Address, B256, Bytes, Log, U256, keccak256};
+use alloy_primitives::{Address, B64, B256, Bytes, Log, U256, keccak256};
 use alloy_rlp::{BufMut, Decodable, Encodable, Header as RlpHeader, RlpDecodable, RlpEncodable};
 
 use crate::{
-    BlockClose, BlockEnvironment, BlockPosition, MiniBlock, MiniBlockBody, MiniBlockHeader, MiniBlockNumber,
-    Receipt, SealedMiniBlock, StateDiff, TransactionSigned,
+    BlockClose, BlockEnvironment, BlockPosition, Header, MiniBlock, MiniBlockBody, MiniBlockHeader,
+    MiniBlockNumber, ProofOfWorkSeal, Receipt, SealedMiniBlock, StateDiff, TransactionSigned,
 };
 
 /// Upper bound of one encoded record. A mini-block holds at most one EVM block, whose transactions are bounded by
@@ -75,7 +75,12 @@ impl MiniBlock {
         bytes.extend_from_slice(&header);
         bytes.extend_from_slice(&body);
         let position_after = self.position_after();
-        SealedMiniBlock { mini_block: self, hash, bytes: bytes.into(), position_after }
+        SealedMiniBlock {
+            mini_block: self,
+            hash,
+            bytes: bytes.into(),
+            position_after,
+        }
     }
 }
 
@@ -121,7 +126,12 @@ impl SealedMiniBlock {
             body: body.try_into()?,
         };
         let position_after = mini_block.position_after();
-        Ok(Self { mini_block, hash, bytes, position_after })
+        Ok(Self {
+            mini_block,
+            hash,
+            bytes,
+            position_after,
+        })
     }
 }
 
@@ -207,6 +217,14 @@ struct PositionRlp {
 struct CloseRlp {
     withdrawals: Opt<Vec<alloy_eips::eip4895::Withdrawal>>,
     requests: Opt<Vec<Bytes>>,
+    proof_of_work: Opt<ProofOfWorkRlp>,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct ProofOfWorkRlp {
+    nonce: B64,
+    ommers: Vec<Header>,
+    receipts_root: B256,
 }
 
 impl Encodable for MiniBlockHeader {
@@ -260,6 +278,11 @@ impl From<&MiniBlockHeader> for HeaderRlp {
                     .requests
                     .as_ref()
                     .map(|requests| requests.iter().cloned().collect())),
+                proof_of_work: Opt(close.proof_of_work.as_ref().map(|seal| ProofOfWorkRlp {
+                    nonce: seal.nonce,
+                    ommers: seal.ommers.clone(),
+                    receipts_root: seal.receipts_root,
+                })),
             })),
             body_hash: header.body_hash,
         }
@@ -296,6 +319,11 @@ impl From<HeaderRlp> for MiniBlockHeader {
             close: rlp.close.0.map(|close| BlockClose {
                 withdrawals: close.withdrawals.0,
                 requests: close.requests.0.map(alloy_eips::eip7685::Requests::new),
+                proof_of_work: close.proof_of_work.0.map(|seal| ProofOfWorkSeal {
+                    nonce: seal.nonce,
+                    ommers: seal.ommers,
+                    receipts_root: seal.receipts_root,
+                }),
             }),
             body_hash: rlp.body_hash,
         }

@@ -9,8 +9,8 @@ use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, Bytes, Log, LogData, Signature, TxKind, U256};
 use proptest::prelude::*;
 use rapid_primitives::{
-    Account, AccountChange, BlockClose, CodeChange, DiffBuilder, Fate, MiniBlock, MiniBlockBody,
-    MiniBlockNumber, Receipt, RecordError, SealedMiniBlock, TransactionSigned,
+    Account, AccountChange, BlockClose, CodeChange, DiffBuilder, Fate, Header, MiniBlock, MiniBlockBody,
+    MiniBlockNumber, ProofOfWorkSeal, Receipt, RecordError, SealedMiniBlock, TransactionSigned,
 };
 
 fn transaction(nonce: u64, typed: bool) -> TransactionSigned {
@@ -190,6 +190,10 @@ fn sample(number: u64, parent: Option<[u8; 32]>, closes: bool, changes: &[Vec<Ac
             amount: 3,
         }]),
         requests: Some(Default::default()),
+        proof_of_work: number.is_multiple_of(3).then(|| ProofOfWorkSeal {
+            ommers: vec![Header::default()],
+            ..ProofOfWorkSeal::default()
+        }),
     });
     mini_block.body = MiniBlockBody {
         senders: vec![Address::repeat_byte(8); transactions.len()],
