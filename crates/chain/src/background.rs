@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     thread::{self, JoinHandle},
 };
@@ -12,7 +12,10 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use rapid_history::BlockRecord;
 use rapid_primitives::{CommitSequence, MiniBlockNumber, SealedBlock, SealedMiniBlock};
 
-use crate::{Chain, ChainError, FinishedBlock, checkpoint::write_checkpoint};
+use crate::{
+    Chain, ChainError, FinishedBlock,
+    checkpoint::{Written, write_checkpoint},
+};
 
 /// Sealed blocks that may wait for history. When it is full, sealing waits, and with it production: half a minute of
 /// one-second blocks, each of which is in memory anyway.
@@ -50,16 +53,20 @@ pub(crate) struct Background {
     queue: Sender<Sealed>,
     thread: JoinHandle<Result<(), ChainError>>,
     log_bytes: Arc<AtomicU64>,
+    stopping: Arc<AtomicBool>,
 }
 
 impl Background {
-    pub(crate) fn start(chain: Chain) -> Result<Self, std::io::Error> {
+    /// Starts the thread. `log_bytes` is what the log has grown by since the last checkpoint.
+    pub(crate) fn start(chain: Chain, log_bytes: u64) -> Result<Self, std::io::Error> {
         let (queue, sealed) = bounded(SEALED_QUEUE_LEN);
-        let log_bytes = Arc::new(AtomicU64::new(0));
+        let log_bytes = Arc::new(AtomicU64::new(log_bytes));
+        let stopping = Arc::new(AtomicBool::new(false));
         let mut worker = Worker {
             chain,
             sealed,
             log_bytes: Arc::clone(&log_bytes),
+            stopping: Arc::clone(&stopping),
             checkpoint_at: 0,
         };
         worker.checkpoint_at = worker.chain.shared.checkpoint_log_bytes;
@@ -76,6 +83,7 @@ impl Background {
             queue,
             thread,
             log_bytes,
+            stopping,
         })
     }
 
@@ -87,7 +95,9 @@ impl Background {
         self.queue.send(sealed).map_err(|_| ChainError::HistoryStopped)
     }
 
+    /// Stores what was handed over and ends the thread. A checkpoint under way is given up: the log has it all.
     pub(crate) fn stop(self) -> Result<(), ChainError> {
+        self.stopping.store(true, Relaxed);
         drop(self.queue);
         self.thread.join().map_err(|_| ChainError::HistoryStopped)?
     }
@@ -98,6 +108,7 @@ struct Worker {
     chain: Chain,
     sealed: Receiver<Sealed>,
     log_bytes: Arc<AtomicU64>,
+    stopping: Arc<AtomicBool>,
     checkpoint_at: u64,
 }
 
@@ -112,7 +123,8 @@ impl Worker {
             self.store(&batch)?;
             metrics::gauge!("rapid_reth_chain_history_queue_blocks").set(self.sealed.len() as f64);
             let newest = batch.pop().expect("a batch has at least its first block");
-            if self.log_bytes.load(Relaxed) >= self.checkpoint_at {
+            let due = self.log_bytes.load(Relaxed) >= self.checkpoint_at;
+            if due && !self.stopping.load(Relaxed) {
                 self.checkpoint(&newest)?;
             }
         }
@@ -129,6 +141,7 @@ impl Worker {
             .collect();
         let shared = &self.chain.shared;
         shared.history.append(&records)?;
+        metrics::gauge!("rapid_reth_chain_recent_blocks").set(shared.blocks.read().len() as f64);
         let in_history = records.last().map_or(0, |record| record.block.number());
         let dropped = shared.blocks.write().shrink(in_history);
         dropped
@@ -137,7 +150,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Writes a checkpoint of the state after a block and drops the log before it.
+    /// Writes a checkpoint of the state after a block and drops the log that no kept checkpoint needs.
     ///
     /// A version that is gone already means that the writers outran this thread: the next block gets the checkpoint.
     fn checkpoint(&mut self, newest: &Sealed) -> Result<(), ChainError> {
@@ -149,16 +162,29 @@ impl Worker {
         };
         shared.log.sync()?;
         shared.history.sync()?;
-        let bytes = match write_checkpoint(&shared.checkpoints, &snapshot, &newest.block, last) {
-            Ok(bytes) => bytes,
+        let covered = self.log_bytes.load(Relaxed);
+        let written = write_checkpoint(
+            &shared.checkpoints,
+            &snapshot,
+            &newest.block,
+            last,
+            &self.stopping,
+        );
+        let bytes = match written {
+            Ok(Written::Bytes(bytes)) => bytes,
+            Ok(Written::GivenUp) => return Ok(()),
             Err(ChainError::VersionGone(_)) => {
                 metrics::counter!("rapid_reth_chain_checkpoints_missed_total").increment(1);
                 return Ok(());
             }
             Err(error) => return Err(error),
         };
-        shared.log.trim(last.number().next())?;
-        self.log_bytes.store(0, Relaxed);
+        // The older checkpoint is of use only as long as the log reaches back to it.
+        let kept = shared.checkpoints.list()?;
+        if let [_, .., oldest] = kept[..] {
+            shared.log.trim(oldest.next())?;
+        }
+        self.log_bytes.fetch_sub(covered, Relaxed);
         self.checkpoint_at = shared.checkpoint_log_bytes.max(bytes);
         Ok(())
     }

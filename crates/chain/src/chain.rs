@@ -188,7 +188,9 @@ impl Chain {
     /// # Errors
     /// [`ChainError::History`].
     pub fn transaction(&self, hash: B256) -> Result<Option<TransactionAt>, ChainError> {
-        if let Some(included) = self.shared.transactions.get(&hash) {
+        // The look-up is filled before the view that shows the state: what is not in the view yet is not there yet.
+        let shown = |included: &Included| included.mini_block.number() <= self.view().mini_block;
+        if let Some(included) = self.shared.transactions.get(&hash).filter(shown) {
             return Ok(Some(self.locate(&included)));
         }
         let Some(stored) = self.shared.history.transaction(hash)? else {

@@ -1,6 +1,9 @@
 //! From state to checkpoint and back.
 
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, map::B256Map};
 use rapid_log::{CheckpointEntry, CheckpointMeta, CheckpointReader, Checkpoints};
@@ -10,12 +13,24 @@ use rapid_trie::StateTrie;
 
 use crate::{ChainError, OpenError};
 
+/// What an account and a slot take in a checkpoint, about.
+const ACCOUNT_BYTES: u64 = 96;
+const SLOT_BYTES: u64 = 65;
 /// Accounts loaded from a checkpoint in one commit.
 const LOAD_BATCH_LEN: usize = 4_096;
 /// Slots of one account loaded in one commit.
 const LOAD_BATCH_SLOTS: usize = 16_384;
 
-/// Writes the state of a snapshot, which is that after `block`; returns its approximate size in bytes.
+/// What became of a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// It is there, with about this many bytes.
+    Bytes(u64),
+    /// The node stops; nothing of it is left.
+    GivenUp,
+}
+
+/// Writes the state of a snapshot, which is that after `block`.
 ///
 /// The caller has made the log durable past the snapshot's version.
 ///
@@ -26,17 +41,21 @@ pub(crate) fn write_checkpoint(
     snapshot: &Snapshot,
     block: &SealedBlock,
     last: &SealedMiniBlock,
-) -> Result<u64, ChainError> {
+    stopping: &AtomicBool,
+) -> Result<Written, ChainError> {
     let mut writer = checkpoints.create(&CheckpointMeta {
         mini_block: last.number(),
         mini_block_hash: last.hash(),
         block_number: block.number(),
         block_hash: block.hash,
-        extra: Bytes::new(),
+        extra: Bytes::copy_from_slice(&last.header().time_us.to_be_bytes()),
     })?;
     let mut codes: HashSet<B256> = HashSet::new();
     for scanned in snapshot.accounts() {
         let scanned = scanned?;
+        if stopping.load(Relaxed) {
+            return Ok(Written::GivenUp);
+        }
         let account = scanned.account();
         if account.code_hash != KECCAK256_EMPTY
             && codes.insert(account.code_hash)
@@ -48,7 +67,14 @@ pub(crate) fn write_checkpoint(
         writer.account(scanned.address(), &account, slots)?;
     }
     let totals = writer.finish()?;
-    Ok(totals.accounts * 76 + totals.slots * 64)
+    Ok(Written::Bytes(
+        totals.accounts * ACCOUNT_BYTES + totals.slots * SLOT_BYTES,
+    ))
+}
+
+/// Time of the last mini-block of a checkpoint, in microseconds.
+pub(crate) fn checkpoint_time_us(meta: &CheckpointMeta) -> u64 {
+    <[u8; 8]>::try_from(meta.extra.as_ref()).map_or(0, u64::from_be_bytes)
 }
 
 /// Loads a checkpoint into an empty state and builds its trie.

@@ -22,8 +22,8 @@ pub struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(chain: Chain) -> Result<Self, std::io::Error> {
-        let background = Background::start(chain.clone())?;
+    pub(crate) fn new(chain: Chain, log_bytes: u64) -> Result<Self, std::io::Error> {
+        let background = Background::start(chain.clone(), log_bytes)?;
         Ok(Self { chain, background })
     }
 

@@ -39,6 +39,9 @@ pub enum ChainError {
     /// A checkpoint could not be written or read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// The disk is nearly full: nothing more is taken in before there is room.
+    #[error("the disk is nearly full")]
+    DiskNearlyFull,
     /// The thread that writes history has stopped; its error was logged.
     #[error("history writer has stopped")]
     HistoryStopped,
@@ -100,6 +103,14 @@ pub enum OpenError {
         number: MiniBlockNumber,
         /// What does not fit.
         reason: &'static str,
+    },
+    /// A checkpoint is of a block that history does not have.
+    #[error("checkpoint is of block {number} {hash}, which history does not have")]
+    CheckpointWithoutBlock {
+        /// Number of the block.
+        number: u64,
+        /// Its hash.
+        hash: B256,
     },
     /// History is ahead of the log: the log was lost or replaced.
     #[error(

@@ -4,14 +4,15 @@ use std::{sync::Arc, time::SystemTime};
 
 use alloy_consensus::transaction::SignerRecoverable;
 use alloy_primitives::Address;
+use rapid_chainspec::EthereumHardforks;
 use rapid_consensus::{
     ExecutionOutcome, ReceiptsDigest, verify_body, verify_header, verify_header_against_parent,
     verify_post_execution,
 };
 use rapid_evm::{BlockEnd, BlockExecutor, ExecutionError, StateDb, environment_of_header};
 use rapid_primitives::{
-    Block, BlockClose, BlockPosition, DiffBuilder, MiniBlock, MiniBlockBody, MiniBlockHeader, Receipt,
-    SealedBlock, StateDiff,
+    Block, BlockClose, BlockPosition, DiffBuilder, Header, MiniBlock, MiniBlockBody, MiniBlockHeader,
+    ProofOfWorkSeal, Receipt, SealedBlock, SealedMiniBlock, StateDiff,
 };
 use rapid_state::{Draft, VersionGone};
 use rayon::prelude::*;
@@ -184,6 +185,11 @@ impl Importer {
                     .clone()
                     .map(|withdrawals| withdrawals.into_inner()),
                 requests: end.requests,
+                proof_of_work: self.is_before_paris(&block.header).then(|| ProofOfWorkSeal {
+                    nonce: block.header.nonce,
+                    ommers: block.body.ommers.clone(),
+                    receipts_root: block.header.receipts_root,
+                }),
             }),
             body_hash: Default::default(),
         };
@@ -194,9 +200,12 @@ impl Importer {
             diff,
         };
         let mini_block = Arc::new(MiniBlock { header, body }.seal());
+        let before = self.chain().state().sequence();
         let version = draft.adopt(self.chain().state()).map_err(ChainError::from)?;
-        self.driver.append(&mini_block)?;
-        self.driver.wait_announceable(mini_block.number())?;
+        if let Err(error) = self.write(&mini_block) {
+            self.chain().state().rewind_to(before).map_err(ChainError::from)?;
+            return Err(error.into());
+        }
         self.driver.publish(&mini_block, version);
         let block = Arc::new(SealedBlock::seal(block, senders, receipts));
         self.tip = Tip {
@@ -212,6 +221,18 @@ impl Importer {
             version,
         })?;
         Ok(ImportSummary { block })
+    }
+
+    fn is_before_paris(&self, header: &Header) -> bool {
+        !self.chain().spec().is_paris_active_at_block(header.number)
+    }
+
+    fn write(&self, mini_block: &SealedMiniBlock) -> Result<(), ChainError> {
+        if !self.driver.has_room() {
+            return Err(ChainError::DiskNearlyFull);
+        }
+        self.driver.append(mini_block)?;
+        self.driver.wait_announceable(mini_block.number())
     }
 }
 

@@ -80,6 +80,10 @@ impl RecentBlocks {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.blocks.len()
+    }
+
     pub(crate) fn by_number(&self, number: u64) -> Option<&RecentBlock> {
         self.blocks.get(&number)
     }

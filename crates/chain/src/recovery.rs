@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
 use rapid_chainspec::ChainSpec;
 use rapid_history::{BlockRecord, ChainIdentity, History, HistoryConfig};
-use rapid_log::{Checkpoints, FileStorage, Log, Recovery};
+use rapid_log::{Checkpoints, Durability, FileStorage, Log, Recovery};
 use rapid_primitives::{AccountChange, MiniBlockNumber, SealedBlock, SealedMiniBlock};
 use rapid_state::{ReadSet, State};
 use rapid_trie::StateTrie;
@@ -19,11 +19,13 @@ use tokio::sync::broadcast;
 use crate::{
     BlockAssembly, Chain, ChainConfig, Driver, EVENT_QUEUE_LEN, OpenError, View,
     chain::Shared,
-    checkpoint::load_checkpoint,
+    checkpoint::{checkpoint_time_us, load_checkpoint},
     genesis::{genesis_allocation, genesis_block},
     recent::{RecentBlocks, RecentTransactions},
 };
 
+/// Blocks that a power loss can take at most under an asynchronous policy: one per mini-block of its window, and room.
+const ASYNC_LOSS_BLOCKS_MAX: u64 = 64;
 /// Hashes of blocks before the head that `BLOCKHASH` may ask for.
 const BLOCK_HASH_WINDOW: u64 = 256;
 
@@ -83,6 +85,16 @@ struct Replay {
     tip: (MiniBlockNumber, B256, u64),
     blocks: RecentBlocks,
     transactions: RecentTransactions,
+    /// Bytes of the records replayed.
+    log_bytes: u64,
+}
+
+/// What the replay starts from.
+struct Base {
+    state: State,
+    trie: StateTrie,
+    head: Arc<SealedBlock>,
+    tip: (MiniBlockNumber, B256, u64),
 }
 
 impl Replay {
@@ -98,26 +110,23 @@ impl Replay {
             block: Arc::clone(&genesis),
             last_mini_block: MiniBlockNumber(0),
         }])?;
-        let state = State::new(config.state);
         let history_head = history.head()?.map_or(0, |head| head.number);
-        let (trie, head, tip) = match checkpoints.latest()? {
-            None => (
-                load_genesis(&spec, &state),
-                genesis,
-                (MiniBlockNumber(0), B256::ZERO, 0),
-            ),
-            Some(reader) => {
-                let meta = reader.meta().clone();
-                let trie = load_checkpoint(&reader, &state)?;
-                let head = history
-                    .block(meta.block_number)?
-                    .filter(|block| block.hash == meta.block_hash);
-                let head = head.ok_or_else(|| OpenError::LogBehindHistory {
-                    history: history_head,
-                    log: meta.block_number,
-                    dir: config.dir.clone(),
-                })?;
-                (trie, Arc::new(head), (meta.mini_block, meta.mini_block_hash, 0))
+        let Base {
+            state,
+            trie,
+            head,
+            tip,
+        } = match load_newest_checkpoint(config, &history, checkpoints)? {
+            Some(base) => base,
+            None => {
+                let state = State::new(config.state);
+                let trie = load_genesis(&spec, &state);
+                Base {
+                    state,
+                    trie,
+                    head: genesis,
+                    tip: (MiniBlockNumber(0), B256::ZERO, 0),
+                }
             }
         };
         let mut blocks = RecentBlocks::default();
@@ -138,6 +147,7 @@ impl Replay {
             tip,
             blocks,
             transactions,
+            log_bytes: 0,
         };
         replay.check_root()?;
         replay.remember_head();
@@ -154,6 +164,7 @@ impl Replay {
 
     fn record(&mut self, mini_block: Arc<SealedMiniBlock>) -> Result<(), OpenError> {
         self.check_place(&mini_block)?;
+        self.log_bytes += mini_block.bytes().len() as u64;
         let changes = mini_block.body().diff.collapse();
         commit(&self.state, &changes);
         self.tip = (
@@ -233,13 +244,24 @@ impl Replay {
     }
 
     /// The log must reach at least as far as history does: history is written from it.
+    ///
+    /// Only a power loss under [`Durability::Async`] may have taken the last records from a log whose blocks history
+    /// had already on the disk; they go from history too, which is the loss that policy states.
     fn check_reached(&self, config: &ChainConfig) -> Result<(), OpenError> {
-        if self.head.number() >= self.history_head {
+        let (reached, stored) = (self.head.number(), self.history_head);
+        if reached >= stored {
+            return Ok(());
+        }
+        let may_be_lost = matches!(config.log.durability, Durability::Async(_))
+            && reached + ASYNC_LOSS_BLOCKS_MAX >= stored;
+        if may_be_lost && reached > 0 {
+            tracing::warn!(target: "chain::recovery", reached, stored, "blocks lost with the unsynced end of the log");
+            self.history.unwind_to(reached)?;
             return Ok(());
         }
         Err(OpenError::LogBehindHistory {
-            history: self.history_head,
-            log: self.head.number(),
+            history: stored,
+            log: reached,
             dir: config.dir.clone(),
         })
     }
@@ -269,6 +291,7 @@ impl Replay {
             tip,
             blocks,
             transactions,
+            log_bytes,
             ..
         } = self;
         let open = assembly.block().cloned().map(Arc::new);
@@ -299,7 +322,7 @@ impl Replay {
         let chain = Chain {
             shared: Arc::new(shared),
         };
-        let driver = Driver::new(chain.clone()).map_err(OpenError::Thread)?;
+        let driver = Driver::new(chain.clone(), log_bytes).map_err(OpenError::Thread)?;
         let tip = Tip {
             mini_block: tip.0,
             mini_block_hash: tip.1,
@@ -308,6 +331,52 @@ impl Replay {
         };
         Ok(Opened { chain, driver, tip })
     }
+}
+
+/// Loads the newest checkpoint that is whole. An older one is kept for the case that the newest is damaged.
+fn load_newest_checkpoint(
+    config: &ChainConfig,
+    history: &History,
+    checkpoints: &Checkpoints,
+) -> Result<Option<Base>, OpenError> {
+    let mut damage = None;
+    for number in checkpoints.list()? {
+        match load_base(config, history, checkpoints, number) {
+            Ok(base) => return Ok(Some(base)),
+            Err(OpenError::Checkpoint(error)) => {
+                tracing::warn!(target: "chain::recovery", %error, "checkpoint is damaged, trying the one before");
+                damage.get_or_insert(error);
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    damage.map_or(Ok(None), |error| Err(error.into()))
+}
+
+fn load_base(
+    config: &ChainConfig,
+    history: &History,
+    checkpoints: &Checkpoints,
+    number: MiniBlockNumber,
+) -> Result<Base, OpenError> {
+    let reader = checkpoints.read(number)?;
+    let meta = reader.meta();
+    let state = State::new(config.state);
+    let trie = load_checkpoint(&reader, &state)?;
+    let head = history
+        .block(meta.block_number)?
+        .filter(|block| block.hash == meta.block_hash);
+    let head = head.ok_or_else(|| OpenError::CheckpointWithoutBlock {
+        number: meta.block_number,
+        hash: meta.block_hash,
+    })?;
+    let tip = (meta.mini_block, meta.mini_block_hash, checkpoint_time_us(meta));
+    Ok(Base {
+        state,
+        trie,
+        head: Arc::new(head),
+        tip,
+    })
 }
 
 fn load_genesis(spec: &ChainSpec, state: &State) -> StateTrie {

@@ -104,7 +104,7 @@ impl ReceiptWaiter {
 }
 
 impl Future for ReceiptWaiter {
-    /// `None` when the node shuts down first.
+    /// `None` if nobody can publish it any more. Callers set their own time limit.
     type Output = Option<Included>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {

@@ -6,6 +6,7 @@ use alloy_consensus::Transaction;
 use alloy_eips::{
     eip2935::HISTORY_STORAGE_ADDRESS,
     eip4788::{BEACON_ROOTS_ADDRESS, SYSTEM_ADDRESS},
+    eip6110::MAINNET_DEPOSIT_CONTRACT_ADDRESS,
     eip7002::{WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS, WITHDRAWAL_REQUEST_TYPE},
     eip7251::{CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS, CONSOLIDATION_REQUEST_TYPE},
     eip7685::Requests,
@@ -102,9 +103,11 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
     ) -> Result<(), ExecutionError<S::Error>> {
         self.gas_used = receipts.last().map_or(0, |receipt| receipt.cumulative_gas_used);
         self.blob_gas_used = blob_gas_used;
-        receipts
-            .iter()
-            .try_for_each(|receipt| self.collect_deposits(receipt))
+        for receipt in receipts {
+            let deposits = self.deposits_of(receipt)?;
+            self.deposits.extend(deposits);
+        }
+        Ok(())
     }
 
     /// The block's environment.
@@ -198,8 +201,9 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
         let gas_used = result.tx_gas_used();
         let changes = account_changes(state, self.fork);
         let receipt = self.receipt(transaction, result);
-        self.collect_deposits(&receipt)?;
+        let deposits = self.deposits_of(&receipt)?;
         self.evm.db_mut().apply(&changes).map_err(read_error)?;
+        self.deposits.extend(deposits);
         self.gas_used += gas_used;
         self.blob_gas_used += transaction.blob_gas_used().unwrap_or_default();
         Ok(Executed {
@@ -256,18 +260,21 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
         }
     }
 
-    fn collect_deposits(&mut self, receipt: &Receipt) -> Result<(), ExecutionError<S::Error>> {
-        let Some(contract) = self.spec.deposit_contract_address() else {
-            return Ok(());
-        };
-        if !self
+    /// The deposits logged by the deposit contract (EIP-6110).
+    fn deposits_of(&self, receipt: &Receipt) -> Result<Vec<u8>, ExecutionError<S::Error>> {
+        let mut deposits = Vec::new();
+        if self
             .spec
             .is_prague_active_at_timestamp(self.environment.timestamp)
         {
-            return Ok(());
+            let contract = self
+                .spec
+                .deposit_contract_address()
+                .unwrap_or(MAINNET_DEPOSIT_CONTRACT_ADDRESS);
+            eip6110::accumulate_deposits_from_receipt(contract, receipt, &mut deposits)
+                .map_err(|error| ExecutionError::InvalidBlock(error.to_string()))?;
         }
-        eip6110::accumulate_deposits_from_receipt(contract, receipt, &mut self.deposits)
-            .map_err(|error| ExecutionError::InvalidBlock(error.to_string()))
+        Ok(deposits)
     }
 
     fn collect_requests(&mut self) -> Result<(Requests, Vec<AccountChange>), ExecutionError<S::Error>> {
@@ -320,11 +327,10 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
         contract: Address,
         data: Bytes,
     ) -> Result<SystemCall, ExecutionError<S::Error>> {
-        let ResultAndState { result, mut state } = self
+        let ResultAndState { result, state } = self
             .evm
             .transact_system_call(SYSTEM_ADDRESS, contract, data)
             .map_err(transaction_error::<S>)?;
-        state.retain(|address, _| *address == contract);
         let changes = account_changes(state, self.fork);
         self.evm.db_mut().apply(&changes).map_err(read_error)?;
         Ok((result, changes))

@@ -59,6 +59,9 @@ impl SequencerConfig {
         if !(MIN_MINI_BLOCK_INTERVAL..=MAX_MINI_BLOCK_INTERVAL).contains(&interval) {
             return Err(SequencerError::MiniBlockInterval(interval));
         }
+        if self.extra_data.len() > rapid_consensus::MAX_EXTRA_DATA_BYTES {
+            return Err(SequencerError::ExtraData(self.extra_data.len()));
+        }
         match self.block_policy {
             BlockPolicy::Interval { interval, .. } if interval < self.mini_block_interval => {
                 Err(SequencerError::BlockInterval(interval))

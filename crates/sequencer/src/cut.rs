@@ -20,16 +20,19 @@ pub(crate) enum CutReason {
     Idle,
     /// Its EVM block is closed.
     BlockClosed,
+    /// The loop waits for the hash of the parent block.
+    AwaitingParent,
     /// Production stops: the node shuts down, or the disk is nearly full.
     Stopping,
 }
 
 impl CutReason {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Deadline,
         Self::Size,
         Self::Idle,
         Self::BlockClosed,
+        Self::AwaitingParent,
         Self::Stopping,
     ];
 
@@ -40,6 +43,7 @@ impl CutReason {
             Self::Size => "size",
             Self::Idle => "idle",
             Self::BlockClosed => "block_closed",
+            Self::AwaitingParent => "awaiting_parent",
             Self::Stopping => "stopping",
         }
     }

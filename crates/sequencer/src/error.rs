@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use rapid_chain::ChainError;
 use rapid_consensus::EnvironmentError;
 
-/// Why a sequencer does not start, or stops. All but the first two end the process.
+/// Why a sequencer does not start, or stops. All but the first three end the process.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SequencerError {
     /// The operator chose an interval outside the bounds.
@@ -14,6 +14,9 @@ pub enum SequencerError {
     /// The operator chose blocks shorter than mini-blocks.
     #[error("block interval {0:?} is shorter than the mini-block interval")]
     BlockInterval(Duration),
+    /// The operator chose extra data that no header can hold.
+    #[error("extra data of {0} bytes is longer than the 32 a header holds")]
+    ExtraData(usize),
     /// Another sequencer takes this pool's transactions.
     #[error("the pool's ready queue is taken")]
     PoolTaken,

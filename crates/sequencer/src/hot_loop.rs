@@ -11,7 +11,7 @@ use rapid_chain::{Chain, Driver, OpenBlock as PublishedBlock};
 use rapid_chainspec::EthereumHardforks;
 use rapid_consensus::{NextBlockAttributes, next_block_environment};
 use rapid_evm::ExecutionError;
-use rapid_pool::{PooledTransaction, ReadyQueue};
+use rapid_pool::{DiscardReason, PooledTransaction, ReadyQueue};
 use rapid_primitives::{BlockClose, BlockEnvironment, BlockPosition, Header, MiniBlockNumber};
 
 use crate::{
@@ -184,6 +184,12 @@ impl<C: Host> HotLoop<C> {
         self.open_block()?;
         let block = self.block.as_mut().expect("opened above");
         if !block.fits(transaction.encoded_len()) {
+            if block.is_empty() {
+                self.metrics.discarded.increment(1);
+                self.ready
+                    .discard(transaction, DiscardReason::ExceedsBlockGasLimit);
+                return Ok(());
+            }
             return self.take_in_next_block(transaction);
         }
         match block.execute(&transaction) {
@@ -230,6 +236,10 @@ impl<C: Host> HotLoop<C> {
     /// Closes the block, which is full for this transaction, and keeps the transaction for the next one.
     fn take_in_next_block(&mut self, transaction: Arc<PooledTransaction>) -> Result<(), SequencerError> {
         self.ready.requeue_front(transaction);
+        if self.parent.hash.is_none() {
+            // Those held for the hash come first: they would miss every block if each closed before they ran.
+            return self.await_parent_hash();
+        }
         self.close_block()
     }
 
@@ -369,6 +379,19 @@ impl<C: Host> HotLoop<C> {
                 self.open_block()?;
                 self.close_block()
             }
+            (
+                None,
+                BlockPolicy::Interval {
+                    interval,
+                    empty: EmptyBlocks::Make,
+                },
+            ) => {
+                // The clocks drifted apart: the interval ended before the second of the parent did.
+                let next_second = Duration::from_secs(self.parent.header.timestamp + 1);
+                let delay = next_second.saturating_sub(self.host.wall()).min(interval);
+                self.schedule.block = Some(Pace::new(now + delay, interval));
+                Ok(())
+            }
             (None, _) => Ok(()),
         }
     }
@@ -382,6 +405,10 @@ impl<C: Host> HotLoop<C> {
     /// Ends the open block. This needs the hash of its parent, which was being computed since that one closed.
     fn close_block(&mut self) -> Result<(), SequencerError> {
         self.await_parent_hash()?;
+        if self.parent.hash.is_none() {
+            // The node stops, or the finaliser failed: the block stays open and is continued after a restart.
+            return Ok(());
+        }
         let Some(block) = &mut self.block else {
             return Ok(());
         };
@@ -397,6 +424,7 @@ impl<C: Host> HotLoop<C> {
             Some(BlockClose {
                 withdrawals,
                 requests: end.requests,
+                proof_of_work: None,
             }),
         )?;
         self.block = None;
@@ -448,7 +476,7 @@ impl<C: Host> HotLoop<C> {
     fn await_parent_hash(&mut self) -> Result<(), SequencerError> {
         self.take_hashes()?;
         if self.parent.hash.is_none() {
-            self.cut(CutReason::Size, None)?;
+            self.cut(CutReason::AwaitingParent, None)?;
         }
         while self.parent.hash.is_none() && !self.control.is_stopping() {
             match self.hashes.recv_timeout(PAUSED_SLEEP) {
@@ -468,7 +496,8 @@ impl<C: Host> HotLoop<C> {
             if self.config.block_policy == BlockPolicy::WhenIdle {
                 // A transaction opened it. Should that have turned out invalid, an empty block is better than one that
                 // stays open with an old timestamp.
-                if self.block.is_some() {
+                // One that is held for the parent's hash belongs to this block: without it the block waits too.
+                if self.block.is_some() && self.ready.held_len() == 0 {
                     return self.close_block();
                 }
             } else if !self.gathered.is_empty() && self.schedule.early.take(now) {

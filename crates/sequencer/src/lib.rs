@@ -5,12 +5,12 @@
 //!   ([`rapid_chain::Opened`]).
 //! - **Out:** published mini-blocks and sealed blocks, through the chain's [`Driver`](rapid_chain::Driver).
 //! - **Owns:** three OS threads and the bounded queues between them.
-//! - **Must hold:** the loop never awaits, logs above trace, takes a contended lock or touches disk; only a full commit
-//!   queue makes it wait. Commit, then publish, then answer. An EVM block is a plain Ethereum block. The next block
+//! - **Must hold:** the loop never awaits, logs above trace, takes a contended lock or touches disk; it waits for a
+//!   full commit queue, and to close a block for the hash of its parent. Commit, then publish, then answer. An EVM block is a plain Ethereum block. The next block
 //!   does not wait for the hash of the last one, except to close, or to execute a transaction that reads it.
 //!
 //! ```text
-//!  pool lanes --> sequencer-loop --cut, 8 deep--> sequencer-commit --8 deep--> sequencer-final
+//!  pool lanes --> sequencer-loop --cut, 8 deep--> sequencer-commit --128--> sequencer-final
 //!                 execute, cut         ^          encode, log, publish         trie, roots, header
 //!                                      |                                             |
 //!                                      +------------ hash of the sealed block -------+

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use alloy_eips::eip4895::Withdrawal;
-use alloy_primitives::B256;
+use alloy_eips::{eip2935::HISTORY_STORAGE_ADDRESS, eip4895::Withdrawal};
+use alloy_primitives::{B256, KECCAK256_EMPTY};
 use rapid_chain::{Chain, OpenBlock as PublishedBlock};
 use rapid_evm::{BlockEnd, BlockExecutor, Executed, ExecutionError, StateDb};
 use rapid_pool::PooledTransaction;
@@ -14,12 +14,18 @@ use crate::{SequencerError, live_state::LiveState};
 /// Bytes of a block besides its transactions: header, list prefixes, and room for the withdrawals of a block.
 const BLOCK_OVERHEAD_BYTES: u64 = 8 << 10;
 
+/// A typed transaction stands in its block as a string, whose RLP prefix takes up to this many bytes.
+const MAX_RLP_PREFIX_BYTES: u64 = 4;
+
 pub(crate) type LiveError = <LiveState as ReadState>::Error;
 
 /// The EVM block in execution, with its running totals.
 pub(crate) struct OpenBlock {
     executor: BlockExecutor<LiveState, Chain>,
     parent_hash: Option<B256>,
+    /// Whether the history contract (EIP-2935) had code when the block opened: a call before the first transaction
+    /// would have found it.
+    history_contract: bool,
     /// Totals after everything executed.
     position: BlockPosition,
 }
@@ -31,6 +37,7 @@ impl OpenBlock {
         environment: BlockEnvironment,
     ) -> Result<(Self, Vec<AccountChange>), SequencerError> {
         let mut block = Self::new(chain, environment);
+        block.history_contract = block.has_history_contract()?;
         let changes = block.executor.begin().map_err(|error| block.failed(&error))?;
         Ok((block, changes))
     }
@@ -48,6 +55,8 @@ impl OpenBlock {
             .resume(&receipts, published.position.blob_gas_used)
             .map_err(|error| block.failed(&error))?;
         block.position = published.position;
+        // Code deployed by this block itself came after its opening.
+        block.history_contract = block.has_history_contract()? && !deploys_history_contract(published);
         if let Some(hash) = published.parent_hash {
             block.parent_hash = Some(hash);
             block.executor.parent_hash_is_stored();
@@ -62,8 +71,15 @@ impl OpenBlock {
         Self {
             executor,
             parent_hash: None,
+            history_contract: false,
             position: BlockPosition::default(),
         }
+    }
+
+    fn has_history_contract(&self) -> Result<bool, SequencerError> {
+        let account = self.executor.state().account(&HISTORY_STORAGE_ADDRESS);
+        let account = account.map_err(|error| self.failed(&ExecutionError::State(error)))?;
+        Ok(account.is_some_and(|account| account.code_hash != KECCAK256_EMPTY))
     }
 
     pub(crate) const fn environment(&self) -> &BlockEnvironment {
@@ -90,13 +106,18 @@ impl OpenBlock {
     /// Stores the parent's hash, once.
     pub(crate) fn store_parent_hash(&mut self, hash: B256) -> Result<Vec<AccountChange>, SequencerError> {
         self.parent_hash = Some(hash);
+        if !self.history_contract {
+            self.executor.parent_hash_is_stored();
+            return Ok(Vec::new());
+        }
         let changes = self.executor.store_parent_hash(hash);
         changes.map_err(|error| self.failed(&error))
     }
 
     /// Whether a transaction of so many bytes fits the block's size (EIP-7934).
     pub(crate) fn fits(&self, bytes: usize) -> bool {
-        let total = self.position.transaction_bytes + bytes as u64 + BLOCK_OVERHEAD_BYTES;
+        let prefixes = MAX_RLP_PREFIX_BYTES * (self.position.transaction_index + 1);
+        let total = self.position.transaction_bytes + bytes as u64 + prefixes + BLOCK_OVERHEAD_BYTES;
         total <= rapid_consensus::MAX_BLOCK_RLP_BYTES as u64
     }
 
@@ -151,4 +172,14 @@ impl OpenBlock {
             reason: error.to_string(),
         }
     }
+}
+
+fn deploys_history_contract(published: &PublishedBlock) -> bool {
+    let accounts = published
+        .mini_blocks
+        .iter()
+        .flat_map(|mini_block| &mini_block.body().diff.accounts);
+    accounts
+        .into_iter()
+        .any(|account| account.address == HISTORY_STORAGE_ADDRESS && !account.code_changes.is_empty())
 }

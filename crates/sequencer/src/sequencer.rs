@@ -6,7 +6,7 @@ use std::{
 };
 
 use crossbeam_channel::bounded;
-use rapid_chain::{Driver, Opened, Tip};
+use rapid_chain::{ChainError, Driver, Opened, Tip};
 use rapid_pool::Pool;
 
 use crate::{
@@ -131,7 +131,16 @@ impl Sequencer {
             Ok(driver) => driver.shutdown().map_err(SequencerError::from),
             Err(_) => Ok(()),
         };
-        control.failure().map_or(shut_down, Err)
+        match (control.failure(), shut_down) {
+            // That history stopped is the symptom, what it stopped with the cause.
+            (Some(SequencerError::Chain(symptom)), Err(cause))
+                if matches!(*symptom, ChainError::HistoryStopped) =>
+            {
+                Err(cause)
+            }
+            (Some(failure), _) => Err(failure),
+            (None, shut_down) => shut_down,
+        }
     }
 
     fn spawn(
