@@ -5,7 +5,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::{
     collections::VecDeque,
     env,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
@@ -45,8 +45,11 @@ fn build() -> PathBuf {
     let this = env::current_exe().unwrap();
     let profile_folder = this.parent().and_then(Path::parent).unwrap();
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // The selection of `cargo test --workspace`, which has just built all this: any other would give the dependencies
+    // other features and compile them once more.
     cargo
-        .args(["build", "--quiet", "--package", "rapid-reth"])
+        .args(["test", "--workspace", "--no-run", "--quiet"])
+        .stdout(Stdio::null())
         .current_dir(crate::workspace::root());
     cargo.arg("--target-dir").arg(profile_folder.parent().unwrap());
     if profile_folder.ends_with("release") {
@@ -80,6 +83,51 @@ pub(crate) fn run_well(arguments: &[&str], datadir: &Path) {
     );
 }
 
+/// Starts a node that must refuse `datadir` and end by itself; returns its exit code and what it wrote to stderr.
+pub(crate) fn refused_start(datadir: &Path, extra: &[&str]) -> (Option<i32>, String) {
+    let mut child = node_command(datadir, extra)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + START_PATIENCE;
+    let status = loop {
+        match child.try_wait().unwrap() {
+            Some(status) => break status,
+            None if Instant::now() < deadline => thread::sleep(Duration::from_millis(10)),
+            None => {
+                child.kill().unwrap();
+                panic!("the node started: {:?}", child.wait_with_output().unwrap());
+            }
+        }
+    };
+    let mut message = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut message).unwrap();
+    (status.code(), message)
+}
+
+/// `rapid-reth node` as a sequencer of the real-time development chain, on unused ports, with `extra` arguments.
+fn node_command(datadir: &Path, extra: &[&str]) -> Command {
+    let mut command = Command::new(binary());
+    command
+        .args([
+            "node",
+            "--dev",
+            "--chain",
+            "realtime",
+            "--http",
+            "--ws",
+            "--with-unused-ports",
+            "--ipcdisable",
+        ])
+        .args(["--color", "never", "--log.file.max-files", "0"])
+        .arg("--datadir")
+        .arg(datadir)
+        .args(extra);
+    command
+}
+
 /// A running node; killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -92,23 +140,7 @@ pub(crate) struct Node {
 impl Node {
     /// Starts a sequencer of the real-time development chain on `datadir`, on unused ports, with `extra` arguments.
     pub(crate) fn start(datadir: &Path, extra: &[&str]) -> Self {
-        let mut command = Command::new(binary());
-        command
-            .args([
-                "node",
-                "--dev",
-                "--chain",
-                "realtime",
-                "--http",
-                "--ws",
-                "--with-unused-ports",
-                "--ipcdisable",
-            ])
-            .args(["--color", "never", "--log.file.max-files", "0"])
-            .arg("--datadir")
-            .arg(datadir)
-            .args(extra);
-        Self::spawn(command)
+        Self::spawn(node_command(datadir, extra))
     }
 
     fn spawn(mut command: Command) -> Self {
@@ -120,7 +152,7 @@ impl Node {
             .unwrap();
         let output = Arc::new(Mutex::new(VecDeque::new()));
         let (lines, started) = mpsc::channel();
-        let streams: [Box<dyn std::io::Read + Send>; 2] = [
+        let streams: [Box<dyn Read + Send>; 2] = [
             Box::new(child.stdout.take().unwrap()),
             Box::new(child.stderr.take().unwrap()),
         ];

@@ -1,0 +1,58 @@
+//! Runs test vectors that other people publish for Ethereum clients: blockchain, state and transaction tests.
+//!
+//! ```text
+//! conformance PATH.. [--sample N] [--seed S] [--only TEXT] [--failures N]
+//! ```
+//!
+//! A `PATH` is a `.tar.zst` archive, or a folder that is searched for archives and for `.json` files. The kind of a
+//! file follows from the first folder on its path that names one (`state_tests`, `blockchain_tests`,
+//! `TransactionTests`, ..). `--sample N` runs one case in N, chosen by the hash of its name and the seed; `--only`
+//! runs the cases whose path or name contains the text.
+//!
+//! Each case goes through the code that the node itself uses: blocks through [`rapid_chain::Importer`] over a chain in
+//! a directory of its own, transactions of state tests through [`rapid_evm::BlockExecutor`] over a
+//! [`rapid_state::Draft`], bytes of transaction tests through the pool's decoder.
+//!
+//! Exits with 1 if a case failed that [`exceptions`] does not name, with 2 if there was nothing to run.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod account;
+mod arguments;
+mod blockchain;
+mod exceptions;
+mod network;
+mod report;
+mod run;
+mod state;
+mod suite;
+mod transaction;
+mod vectors;
+
+use std::process::ExitCode;
+
+use arguments::Arguments;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::parse(std::env::args().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(problem) => {
+            eprintln!("{problem}\n{}", arguments::USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    match run::run(&arguments) {
+        Ok(report) if report.is_empty() => {
+            eprintln!("no case to run");
+            ExitCode::from(2)
+        }
+        Ok(report) => {
+            report.print(arguments.failures_shown);
+            ExitCode::from(u8::from(report.has_failures()))
+        }
+        Err(error) => {
+            eprintln!("cannot read the vectors: {error}");
+            ExitCode::from(2)
+        }
+    }
+}

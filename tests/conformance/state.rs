@@ -1,0 +1,181 @@
+//! State tests: one transaction in one block on a given state.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use alloy_consensus::transaction::SignerRecoverable;
+use alloy_eips::eip2718::Decodable2718;
+use alloy_primitives::{Address, B256, Bytes, Log, U64, U256, keccak256};
+use rapid_chainspec::ChainSpec;
+use rapid_consensus::TransactionRules;
+use rapid_evm::{BlockExecutor, BlockHashes, Executed, StateDb};
+use rapid_primitives::{AccountChange, BlockEnvironment, TransactionSigned};
+use rapid_state::{Draft, ReadSet, State, StateConfig};
+use rapid_trie::StateTrie;
+use serde::Deserialize;
+
+use crate::{
+    account::Accounts,
+    exceptions,
+    network::{self, Config},
+    report::Verdict,
+};
+
+/// A test of one or more transactions, each under one or more forks.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StateTest {
+    env: Environment,
+    pre: Accounts,
+    post: BTreeMap<String, Vec<Expectation>>,
+    transaction: Template,
+    #[serde(default)]
+    config: Config,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Environment {
+    current_coinbase: Address,
+    current_gas_limit: U64,
+    current_number: U64,
+    current_timestamp: U64,
+    current_difficulty: Option<U256>,
+    current_base_fee: Option<U64>,
+    current_random: Option<U256>,
+    current_excess_blob_gas: Option<U64>,
+}
+
+/// The transaction's fields are in `txbytes` as well; only the sender says something that the bytes do not.
+#[derive(Debug, Deserialize)]
+struct Template {
+    sender: Option<Address>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Expectation {
+    hash: B256,
+    logs: B256,
+    txbytes: Bytes,
+    expect_exception: Option<String>,
+}
+
+/// The hashes of these tests' past blocks: that of the decimal number.
+#[derive(Clone, Copy, Debug)]
+struct NumberHashes;
+
+impl BlockHashes for NumberHashes {
+    fn block_hash(&self, number: u64) -> Option<B256> {
+        Some(keccak256(number.to_string()))
+    }
+}
+
+pub(crate) fn run(path: &str, test: &StateTest) -> Verdict {
+    let failure = test.post.iter().find_map(|(fork, expectations)| {
+        expectations
+            .iter()
+            .find_map(|expectation| test.check(fork, expectation).err())
+    });
+    match failure {
+        None => Verdict::Passed,
+        Some(reason) => {
+            exceptions::reason(path, &test.pre).map_or(Verdict::Failed(reason), Verdict::Excepted)
+        }
+    }
+}
+
+impl StateTest {
+    fn check(&self, fork: &str, expectation: &Expectation) -> Result<(), String> {
+        let spec = Arc::new(network::rules(fork, &self.config)?);
+        let (state, mut trie) = self.prestate();
+        let environment = self.env.environment();
+        let database = StateDb::new(Draft::begin(state.published()), NumberHashes);
+        let mut executor = BlockExecutor::new(Arc::clone(&spec), environment.clone(), database);
+        let executed = self.execute(&spec, &environment, expectation, &mut executor);
+        let net = executor.into_state().changes();
+        match (&executed, &expectation.expect_exception) {
+            (Ok(_), Some(exception)) => return Err(format!("accepted, although {exception}")),
+            (Err(reason), None) => return Err(format!("refused: {reason}")),
+            (Err(_), Some(_)) if !net.is_empty() => {
+                return Err(format!("refused, but left changes: {net:?}"));
+            }
+            _ => {}
+        }
+        let empty: (Vec<AccountChange>, Vec<Log>) = Default::default();
+        let (changes, logs) = executed.map_or(empty, |executed| (executed.changes, executed.receipt.logs));
+        let mut trie_of_net = trie.clone();
+        trie_of_net.apply(&net);
+        trie.apply(&changes);
+        if trie.root() != trie_of_net.root() {
+            return Err("the draft's net changes and the transaction's give different roots".to_owned());
+        }
+        if trie.root() != expectation.hash {
+            return Err(format!(
+                "state root {}, expected {}; changes {changes:?}",
+                trie.root(),
+                expectation.hash
+            ));
+        }
+        let found = keccak256(alloy_rlp::encode(&logs));
+        if found != expectation.logs {
+            return Err(format!("logs hash {found}, expected {}", expectation.logs));
+        }
+        Ok(())
+    }
+
+    fn prestate(&self) -> (State, StateTrie) {
+        let accounts: Vec<_> = self
+            .pre
+            .iter()
+            .map(|(address, account)| account.to_change(*address))
+            .collect();
+        let state = State::new(StateConfig::default());
+        state
+            .commit(&ReadSet::new(), &accounts)
+            .expect("an unconditional commit has no conflict");
+        state.publish(state.sequence());
+        let mut trie = StateTrie::default();
+        trie.apply(&accounts);
+        (state, trie)
+    }
+
+    /// Decodes, checks and executes, as a block's import would; the reason if the transaction is refused.
+    fn execute(
+        &self,
+        spec: &ChainSpec,
+        environment: &BlockEnvironment,
+        expectation: &Expectation,
+        executor: &mut BlockExecutor<Draft, NumberHashes>,
+    ) -> Result<Executed, String> {
+        let transaction = TransactionSigned::decode_2718_exact(&expectation.txbytes)
+            .map_err(|error| format!("undecodable: {error}"))?;
+        let sender = transaction
+            .recover_signer()
+            .map_err(|error| format!("signature: {error}"))?;
+        if self.transaction.sender.is_some_and(|expected| expected != sender) {
+            return Err(format!("recovered sender {sender}"));
+        }
+        TransactionRules::at(spec, environment.number, environment.timestamp)
+            .verify(&transaction)
+            .map_err(|error| error.to_string())?;
+        executor
+            .execute(&transaction, sender)
+            .map_err(|error| error.to_string())
+    }
+}
+
+impl Environment {
+    fn environment(&self) -> BlockEnvironment {
+        BlockEnvironment {
+            number: self.current_number.to(),
+            timestamp: self.current_timestamp.to(),
+            beneficiary: self.current_coinbase,
+            gas_limit: self.current_gas_limit.to(),
+            base_fee_per_gas: self.current_base_fee.map(|fee| fee.to()),
+            difficulty: self.current_difficulty.unwrap_or_default(),
+            prev_randao: self.current_random.unwrap_or_default().into(),
+            excess_blob_gas: self.current_excess_blob_gas.map(|gas| gas.to()),
+            parent_beacon_block_root: None,
+            extra_data: Bytes::new(),
+        }
+    }
+}
