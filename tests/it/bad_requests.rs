@@ -197,7 +197,12 @@ fn refuse_what_is_too_large(node: &Node) {
     let block = call("eth_getBlockByNumber", &json!(["0x0", true]));
     let blocks = format!("[{}]", vec![block.as_str(); 5_000].join(","));
     let answer = post(node.http(), "", blocks.as_bytes());
-    assert_eq!(code(&answer), OVERSIZED_BATCH_RESPONSE, "status {}", answer.status);
+    assert_eq!(
+        code(&answer),
+        OVERSIZED_BATCH_RESPONSE,
+        "status {}",
+        answer.status
+    );
 }
 
 /// The port of the Engine API answers nobody who does not know its secret, and not with a token of another day.

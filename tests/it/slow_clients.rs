@@ -73,6 +73,9 @@ fn a_subscriber_that_does_not_read_is_closed_and_the_others_miss_nothing() {
         "a client that read nothing was served {sent} transactions"
     );
 
+    let resident = resident_mib(&node);
+    assert!(resident < RESIDENT_MIB_MAX, "{resident} MiB are resident");
+
     // A transaction to the zero address ends what the reader counts.
     let last = sender.sign(sent, Action::Pay(Address::ZERO));
     let receipt = rpc.call("eth_sendRawTransactionSync", json!([last]));

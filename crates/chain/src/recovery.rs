@@ -366,7 +366,7 @@ fn load_base(
     let head = history
         .block(meta.block_number)?
         .filter(|block| block.hash == meta.block_hash);
-    let head = head.ok_or_else(|| OpenError::CheckpointWithoutBlock {
+    let head = head.ok_or(OpenError::CheckpointWithoutBlock {
         number: meta.block_number,
         hash: meta.block_hash,
     })?;
