@@ -28,4 +28,6 @@ pub struct BlockEnvironment {
     pub parent_beacon_block_root: Option<B256>,
     /// Extra data of the header, at most 32 bytes.
     pub extra_data: Bytes,
+    /// Number of the beacon slot (EIP-7843); `None` before Amsterdam.
+    pub slot_number: Option<u64>,
 }

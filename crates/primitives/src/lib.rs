@@ -25,7 +25,8 @@ pub use change::{Account, AccountChange, CodeChange, Fate};
 pub use diff::{DiffBuilder, FateAt, StateDiff};
 pub use environment::BlockEnvironment;
 pub use mini_block::{
-    BlockClose, BlockPosition, MiniBlock, MiniBlockBody, MiniBlockHeader, ProofOfWorkSeal, SealedMiniBlock,
+    AmsterdamClose, BlockClose, BlockPosition, MiniBlock, MiniBlockBody, MiniBlockHeader, ProofOfWorkSeal,
+    SealedMiniBlock,
 };
 pub use number::{CommitSequence, MiniBlockNumber, TransactionIndex};
 pub use record::{MAX_RECORD_BYTES, RecordError};

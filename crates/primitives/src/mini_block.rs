@@ -32,6 +32,17 @@ pub struct BlockClose {
     pub requests: Option<Requests>,
     /// What only blocks before Paris have.
     pub proof_of_work: Option<ProofOfWorkSeal>,
+    /// What only blocks from Amsterdam on have.
+    pub amsterdam: Option<AmsterdamClose>,
+}
+
+/// What the header of a block from Amsterdam on says and a record does not give.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AmsterdamClose {
+    /// Gas the block used: no longer what its receipts add up to (EIP-8037, EIP-7778).
+    pub gas_used: u64,
+    /// Hash of the block access list (EIP-7928), whose reads the diff does not have.
+    pub block_access_list_hash: B256,
 }
 
 /// What a block before Paris has that no later one does, and that its transactions do not give.

@@ -7,8 +7,9 @@ use alloy_primitives::{Address, B64, B256, Bytes, Log, U256, keccak256};
 use alloy_rlp::{BufMut, Decodable, Encodable, Header as RlpHeader, RlpDecodable, RlpEncodable};
 
 use crate::{
-    BlockClose, BlockEnvironment, BlockPosition, Header, MiniBlock, MiniBlockBody, MiniBlockHeader,
-    MiniBlockNumber, ProofOfWorkSeal, Receipt, SealedMiniBlock, StateDiff, TransactionSigned,
+    AmsterdamClose, BlockClose, BlockEnvironment, BlockPosition, Header, MiniBlock, MiniBlockBody,
+    MiniBlockHeader, MiniBlockNumber, ProofOfWorkSeal, Receipt, SealedMiniBlock, StateDiff,
+    TransactionSigned,
 };
 
 /// Upper bound of one encoded record. A mini-block holds at most one EVM block, whose transactions are bounded by
@@ -189,7 +190,9 @@ struct HeaderRlp {
     body_hash: B256,
 }
 
+/// The last field came with Amsterdam and is left out before it: records of earlier forks stay what they were.
 #[derive(RlpEncodable, RlpDecodable)]
+#[rlp(trailing(no_gaps))]
 struct EnvironmentRlp {
     number: u64,
     timestamp: u64,
@@ -201,6 +204,7 @@ struct EnvironmentRlp {
     excess_blob_gas: Opt<u64>,
     parent_beacon_block_root: Opt<B256>,
     extra_data: Bytes,
+    slot_number: Option<u64>,
 }
 
 #[derive(RlpEncodable, RlpDecodable)]
@@ -213,11 +217,20 @@ struct PositionRlp {
     transaction_bytes: u64,
 }
 
+/// As for the environment, the last field came with Amsterdam.
 #[derive(RlpEncodable, RlpDecodable)]
+#[rlp(trailing(no_gaps))]
 struct CloseRlp {
     withdrawals: Opt<Vec<alloy_eips::eip4895::Withdrawal>>,
     requests: Opt<Vec<Bytes>>,
     proof_of_work: Opt<ProofOfWorkRlp>,
+    amsterdam: Option<AmsterdamRlp>,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct AmsterdamRlp {
+    gas_used: u64,
+    block_access_list_hash: B256,
 }
 
 #[derive(RlpEncodable, RlpDecodable)]
@@ -262,6 +275,7 @@ impl From<&MiniBlockHeader> for HeaderRlp {
                 excess_blob_gas: Opt(environment.excess_blob_gas),
                 parent_beacon_block_root: Opt(environment.parent_beacon_block_root),
                 extra_data: environment.extra_data.clone(),
+                slot_number: environment.slot_number,
             },
             block_parent_hash: Opt(header.block_parent_hash),
             position: PositionRlp {
@@ -283,6 +297,10 @@ impl From<&MiniBlockHeader> for HeaderRlp {
                     ommers: seal.ommers.clone(),
                     receipts_root: seal.receipts_root,
                 })),
+                amsterdam: close.amsterdam.map(|amsterdam| AmsterdamRlp {
+                    gas_used: amsterdam.gas_used,
+                    block_access_list_hash: amsterdam.block_access_list_hash,
+                }),
             })),
             body_hash: header.body_hash,
         }
@@ -306,6 +324,7 @@ impl From<HeaderRlp> for MiniBlockHeader {
                 excess_blob_gas: rlp.block.excess_blob_gas.0,
                 parent_beacon_block_root: rlp.block.parent_beacon_block_root.0,
                 extra_data: rlp.block.extra_data,
+                slot_number: rlp.block.slot_number,
             },
             block_parent_hash: rlp.block_parent_hash.0,
             position: BlockPosition {
@@ -323,6 +342,10 @@ impl From<HeaderRlp> for MiniBlockHeader {
                     nonce: seal.nonce,
                     ommers: seal.ommers,
                     receipts_root: seal.receipts_root,
+                }),
+                amsterdam: close.amsterdam.map(|amsterdam| AmsterdamClose {
+                    gas_used: amsterdam.gas_used,
+                    block_access_list_hash: amsterdam.block_access_list_hash,
                 }),
             }),
             body_hash: rlp.body_hash,

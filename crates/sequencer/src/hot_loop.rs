@@ -425,6 +425,7 @@ impl<C: Host> HotLoop<C> {
                 withdrawals,
                 requests: end.requests,
                 proof_of_work: None,
+                amsterdam: None,
             }),
         )?;
         self.block = None;

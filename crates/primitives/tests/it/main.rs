@@ -9,8 +9,9 @@ use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, Bytes, Log, LogData, Signature, TxKind, U256};
 use proptest::prelude::*;
 use rapid_primitives::{
-    Account, AccountChange, BlockClose, CodeChange, DiffBuilder, Fate, Header, MiniBlock, MiniBlockBody,
-    MiniBlockNumber, ProofOfWorkSeal, Receipt, RecordError, SealedMiniBlock, TransactionSigned,
+    Account, AccountChange, AmsterdamClose, BlockClose, CodeChange, DiffBuilder, Fate, Header, MiniBlock,
+    MiniBlockBody, MiniBlockNumber, ProofOfWorkSeal, Receipt, RecordError, SealedMiniBlock,
+    TransactionSigned,
 };
 
 fn transaction(nonce: u64, typed: bool) -> TransactionSigned {
@@ -194,7 +195,13 @@ fn sample(number: u64, parent: Option<[u8; 32]>, closes: bool, changes: &[Vec<Ac
             ommers: vec![Header::default()],
             ..ProofOfWorkSeal::default()
         }),
+        amsterdam: number.is_multiple_of(5).then(|| AmsterdamClose {
+            gas_used: number,
+            block_access_list_hash: B256::repeat_byte(5),
+        }),
     });
+    // Zero is a slot, too.
+    mini_block.header.environment.slot_number = number.is_multiple_of(5).then_some(number % 10);
     mini_block.body = MiniBlockBody {
         senders: vec![Address::repeat_byte(8); transactions.len()],
         receipts: (0..transactions.len())
