@@ -176,6 +176,7 @@ impl Environment {
             excess_blob_gas: self.current_excess_blob_gas.map(|gas| gas.to()),
             parent_beacon_block_root: None,
             extra_data: Bytes::new(),
+            slot_number: None,
         }
     }
 }

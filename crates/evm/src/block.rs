@@ -3,31 +3,32 @@
 use std::{fmt::Debug, sync::Arc};
 
 use alloy_consensus::Transaction;
-use alloy_eips::{
-    eip2935::HISTORY_STORAGE_ADDRESS,
-    eip4788::{BEACON_ROOTS_ADDRESS, SYSTEM_ADDRESS},
-    eip6110::MAINNET_DEPOSIT_CONTRACT_ADDRESS,
-    eip7002::{WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS, WITHDRAWAL_REQUEST_TYPE},
-    eip7251::{CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS, CONSOLIDATION_REQUEST_TYPE},
-    eip7685::Requests,
-};
+use alloy_eip7928::BlockAccessList;
+use alloy_eips::eip7685::Requests;
 use alloy_evm::{
-    Evm, EvmFactory, FromRecoveredTx,
-    eth::{EthEvm, EthEvmFactory, eip6110, spec::EthExecutorSpec},
+    FromRecoveredTx,
+    eth::{EthEvmBuilder, EthEvmContext},
     precompiles::PrecompilesMap,
 };
 use alloy_hardforks::EthereumHardforks;
-use alloy_primitives::{Address, B256, Bytes};
-use rapid_chainspec::{ChainSpec, RequestPredeploys};
-use rapid_primitives::{AccountChange, BlockEnvironment, Receipt, TransactionSigned, WriteState};
+use alloy_primitives::{Address, B256};
+use rapid_chainspec::ChainSpec;
+use rapid_primitives::{AccountChange, BlockEnvironment, ReadState, Receipt, TransactionSigned, WriteState};
 use revm::{
-    context::TxEnv,
-    context_interface::result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction, ResultAndState},
+    ExecuteEvm,
+    context::{Evm, TxEnv},
+    context_interface::result::{EVMError, ExecutionResult},
+    handler::{EthFrame, instructions::EthInstructions},
     inspector::NoOpInspector,
+    interpreter::interpreter::EthInterpreter,
     primitives::hardfork::SpecId,
+    state::EvmState,
 };
 
-use crate::{BlockHashes, ExecutionError, ReadError, StateDb, changes::account_changes, evm_environment};
+use crate::{
+    BlockHashes, ExecutionError, InvalidBlock, ReadError, StateDb, access_list::BlockAccesses,
+    changes::account_changes, evm_environment, gas::BlockGas,
+};
 
 /// What one transaction did. Its changes are already applied to the state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub struct BlockEnd {
     pub changes: Vec<AccountChange>,
     /// Execution layer requests (EIP-7685); `None` before Prague.
     pub requests: Option<Requests>,
+    /// What the whole block read and wrote (EIP-7928); `None` before Amsterdam.
+    pub access_list: Option<BlockAccessList>,
 }
 
 /// Executes the transactions of one block on a state.
@@ -59,16 +62,28 @@ pub struct BlockExecutor<S: WriteState + Debug, H: BlockHashes + Debug> {
     spec: Arc<ChainSpec>,
     environment: BlockEnvironment,
     fork: SpecId,
-    evm: EthEvm<StateDb<S, H>, NoOpInspector, PrecompilesMap>,
-    gas_used: u64,
+    evm: Machine<StateDb<S, H>>,
+    gas: BlockGas,
     blob_gas_used: u64,
     blob_gas_limit: u64,
+    /// Transactions executed.
+    executed: u64,
     deposits: Vec<u8>,
+    /// `None` before Amsterdam.
+    accesses: Option<BlockAccesses>,
 }
 
-/// Result of a system call and what it changed.
-type SystemCall = (ExecutionResult<HaltReason>, Vec<AccountChange>);
-type EvmResult<S> = EVMError<ReadError<<S as rapid_primitives::ReadState>::Error>>;
+/// revm's EVM as Ethereum configures it.
+pub(crate) type Machine<D> = Evm<
+    EthEvmContext<D>,
+    NoOpInspector,
+    EthInstructions<EthInterpreter, EthEvmContext<D>>,
+    PrecompilesMap,
+    EthFrame,
+>;
+
+/// What the EVM fails with over this state.
+pub(crate) type EvmError<S> = EVMError<ReadError<<S as ReadState>::Error>>;
 
 impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
     /// An executor at the start of a block.
@@ -78,20 +93,23 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
         let blob_gas_limit = spec
             .blob_params_at_timestamp(environment.timestamp)
             .map_or(0, |params| params.max_blob_gas_per_block());
-        let evm = EthEvmFactory::default().create_evm(database, evm_env);
+        let amsterdam = spec.is_amsterdam_active_at_timestamp(environment.timestamp);
+        let evm = EthEvmBuilder::new(database, evm_env).build().into_inner();
         Self {
             spec,
             environment,
             fork,
             evm,
-            gas_used: 0,
+            gas: BlockGas::new(amsterdam),
             blob_gas_used: 0,
             blob_gas_limit,
+            executed: 0,
             deposits: Vec::new(),
+            accesses: amsterdam.then(BlockAccesses::default),
         }
     }
 
-    /// Takes up a block whose first transactions were executed before and whose changes are already in the state:
+    /// Takes up a block before Amsterdam whose first transactions were executed before and whose changes are already in the state:
     /// restores the running totals from their receipts.
     ///
     /// # Errors
@@ -101,7 +119,9 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
         receipts: &[Receipt],
         blob_gas_used: u64,
     ) -> Result<(), ExecutionError<S::Error>> {
-        self.gas_used = receipts.last().map_or(0, |receipt| receipt.cumulative_gas_used);
+        self.gas
+            .resume(receipts.last().map_or(0, |receipt| receipt.cumulative_gas_used));
+        self.executed = receipts.len() as u64;
         self.blob_gas_used = blob_gas_used;
         for receipt in receipts {
             let deposits = self.deposits_of(receipt)?;
@@ -115,9 +135,9 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
         &self.environment
     }
 
-    /// Gas used by the transactions so far.
+    /// Gas used by the transactions so far, as the header counts it.
     pub const fn gas_used(&self) -> u64 {
-        self.gas_used
+        self.gas.used()
     }
 
     /// Blob gas used by the transactions so far.
@@ -127,17 +147,17 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
 
     /// The state, with everything executed so far applied.
     pub fn state(&self) -> &S {
-        self.evm.db().state()
+        self.database().state()
     }
 
     /// Gives the state back.
     pub fn into_state(self) -> S {
-        self.evm.into_db().into_state()
+        self.evm.ctx.journaled_state.database.into_state()
     }
 
     /// Whether the parent's hash has not been stored yet ([`StateDb::parent_hash_pending`]).
     pub fn is_parent_hash_pending(&self) -> bool {
-        self.evm.db().is_parent_hash_pending()
+        self.database().is_parent_hash_pending()
     }
 
     /// What precedes the first transaction and does not need the parent's hash: the beacon root (EIP-4788) and the
@@ -147,16 +167,7 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
     /// [`ExecutionError::State`] or [`ExecutionError::Fatal`].
     pub fn begin(&mut self) -> Result<Vec<AccountChange>, ExecutionError<S::Error>> {
         let mut changes = self.apply_dao_fork()?;
-        let cancun = self
-            .spec
-            .is_cancun_active_at_timestamp(self.environment.timestamp);
-        if let Some(root) = self
-            .environment
-            .parent_beacon_block_root
-            .filter(|_| cancun && self.environment.number > 0)
-        {
-            changes.extend(self.system_call(BEACON_ROOTS_ADDRESS, root.0.into())?.1);
-        }
+        changes.extend(self.store_beacon_root()?);
         Ok(changes)
     }
 
@@ -168,20 +179,13 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
         &mut self,
         parent_hash: B256,
     ) -> Result<Vec<AccountChange>, ExecutionError<S::Error>> {
-        self.evm.db_mut().parent_hash_arrived();
-        if !self
-            .spec
-            .is_prague_active_at_timestamp(self.environment.timestamp)
-            || self.environment.number == 0
-        {
-            return Ok(Vec::new());
-        }
-        Ok(self.system_call(HISTORY_STORAGE_ADDRESS, parent_hash.0.into())?.1)
+        self.parent_hash_is_stored();
+        self.store_history(parent_hash)
     }
 
     /// Takes up a block in which the parent's hash was stored already.
     pub fn parent_hash_is_stored(&mut self) {
-        self.evm.db_mut().parent_hash_arrived();
+        self.database_mut().parent_hash_arrived();
     }
 
     /// Executes a transaction and applies what it changed. On any error nothing is changed.
@@ -194,26 +198,26 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
         sender: Address,
     ) -> Result<Executed, ExecutionError<S::Error>> {
         self.check_fits(transaction)?;
-        let ResultAndState { result, state } = self
+        let executed = self
             .evm
-            .transact_raw(TxEnv::from_recovered_tx(transaction, sender))
+            .transact(TxEnv::from_recovered_tx(transaction, sender))
             .map_err(transaction_error::<S>)?;
-        let gas_used = result.tx_gas_used();
-        let changes = account_changes(state, self.fork);
-        let receipt = self.receipt(transaction, result);
+        let gas = *executed.result.gas();
+        let receipt = self.receipt(transaction, executed.result);
         let deposits = self.deposits_of(&receipt)?;
-        self.evm.db_mut().apply(&changes).map_err(read_error)?;
+        let changes = self.commit(self.executed + 1, executed.state)?;
+        self.executed += 1;
         self.deposits.extend(deposits);
-        self.gas_used += gas_used;
+        self.gas.add(&gas);
         self.blob_gas_used += transaction.blob_gas_used().unwrap_or_default();
         Ok(Executed {
             receipt,
-            gas_used,
+            gas_used: gas.tx_gas_used(),
             changes,
         })
     }
 
-    /// Ends the block: rewards, withdrawals, execution requests.
+    /// Ends the block: rewards, withdrawals, execution requests, access list.
     ///
     /// # Errors
     /// [`ExecutionError::InvalidBlock`] if a request contract is missing (EIP-7002, EIP-7251) or its call fails.
@@ -233,16 +237,19 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
         } else {
             None
         };
-        Ok(BlockEnd { changes, requests })
+        let access_list = self.accesses.take().map(BlockAccesses::finish);
+        Ok(BlockEnd {
+            changes,
+            requests,
+            access_list,
+        })
     }
 
     fn check_fits(&self, transaction: &TransactionSigned) -> Result<(), ExecutionError<S::Error>> {
-        let cap = self.evm.cfg_env().tx_gas_limit_cap.unwrap_or(u64::MAX);
-        let gas_limit = transaction.gas_limit().min(cap);
-        let available = self.environment.gas_limit.saturating_sub(self.gas_used);
-        if gas_limit > available {
-            return Err(ExecutionError::BlockGasExhausted { gas_limit, available });
-        }
+        let cap = self.evm.ctx.cfg.tx_gas_limit_cap.unwrap_or(u64::MAX);
+        self.gas
+            .check_fits(transaction.gas_limit(), cap, self.environment.gas_limit)
+            .map_err(|(gas_limit, available)| ExecutionError::BlockGasExhausted { gas_limit, available })?;
         let blob_gas = transaction.blob_gas_used().unwrap_or_default();
         let available = self.blob_gas_limit.saturating_sub(self.blob_gas_used);
         if blob_gas > available {
@@ -255,85 +262,9 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
         Receipt {
             tx_type: transaction.tx_type(),
             success: result.is_success(),
-            cumulative_gas_used: self.gas_used + result.tx_gas_used(),
+            cumulative_gas_used: self.gas.paid() + result.tx_gas_used(),
             logs: result.into_logs(),
         }
-    }
-
-    /// The deposits logged by the deposit contract (EIP-6110).
-    fn deposits_of(&self, receipt: &Receipt) -> Result<Vec<u8>, ExecutionError<S::Error>> {
-        let mut deposits = Vec::new();
-        if self
-            .spec
-            .is_prague_active_at_timestamp(self.environment.timestamp)
-        {
-            let contract = self
-                .spec
-                .deposit_contract_address()
-                .unwrap_or(MAINNET_DEPOSIT_CONTRACT_ADDRESS);
-            eip6110::accumulate_deposits_from_receipt(contract, receipt, &mut deposits)
-                .map_err(|error| ExecutionError::InvalidBlock(error.to_string()))?;
-        }
-        Ok(deposits)
-    }
-
-    fn collect_requests(&mut self) -> Result<(Requests, Vec<AccountChange>), ExecutionError<S::Error>> {
-        let mut requests = Requests::default();
-        let mut changes = Vec::new();
-        if !self.deposits.is_empty() {
-            requests
-                .push_request_with_type(eip6110::DEPOSIT_REQUEST_TYPE, std::mem::take(&mut self.deposits));
-        }
-        for (request_type, contract) in [
-            (WITHDRAWAL_REQUEST_TYPE, WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS),
-            (
-                CONSOLIDATION_REQUEST_TYPE,
-                CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS,
-            ),
-        ] {
-            let (data, made) = self.request_call(contract)?;
-            if !data.is_empty() {
-                requests.push_request_with_type(request_type, data);
-            }
-            changes.extend(made);
-        }
-        Ok((requests, changes))
-    }
-
-    /// Calls a request contract. Unlike the calls before the transactions, it must exist and succeed.
-    fn request_call(
-        &mut self,
-        contract: Address,
-    ) -> Result<(Bytes, Vec<AccountChange>), ExecutionError<S::Error>> {
-        let account = self.state().account(&contract).map_err(ExecutionError::State)?;
-        let has_code = account.is_some_and(|account| account.code_hash != alloy_primitives::KECCAK256_EMPTY);
-        if !has_code && self.spec.request_predeploys() == RequestPredeploys::Required {
-            return Err(ExecutionError::InvalidBlock(format!(
-                "no code at request contract {contract}"
-            )));
-        }
-        let (result, changes) = self.system_call(contract, Bytes::new())?;
-        match result {
-            ExecutionResult::Success { output, .. } => Ok((output.into_data(), changes)),
-            failed => Err(ExecutionError::InvalidBlock(format!(
-                "request contract {contract} failed: {failed:?}"
-            ))),
-        }
-    }
-
-    /// Calls a system contract from the system address and applies what it changed.
-    fn system_call(
-        &mut self,
-        contract: Address,
-        data: Bytes,
-    ) -> Result<SystemCall, ExecutionError<S::Error>> {
-        let ResultAndState { result, state } = self
-            .evm
-            .transact_system_call(SYSTEM_ADDRESS, contract, data)
-            .map_err(transaction_error::<S>)?;
-        let changes = account_changes(state, self.fork);
-        self.evm.db_mut().apply(&changes).map_err(read_error)?;
-        Ok((result, changes))
     }
 
     pub(crate) const fn spec(&self) -> &Arc<ChainSpec> {
@@ -341,7 +272,46 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
     }
 
     pub(crate) fn apply(&mut self, changes: &[AccountChange]) -> Result<(), ExecutionError<S::Error>> {
-        self.evm.db_mut().apply(changes).map_err(read_error)
+        self.database_mut().apply(changes).map_err(read_error)
+    }
+
+    /// Applies what the EVM's journal says has changed at this block access index (EIP-7928).
+    pub(crate) fn commit(
+        &mut self,
+        index: u64,
+        journal: EvmState,
+    ) -> Result<Vec<AccountChange>, ExecutionError<S::Error>> {
+        if let Some(accesses) = &mut self.accesses {
+            accesses.record(index, &journal);
+        }
+        let changes = account_changes(journal, self.fork);
+        self.apply(&changes)?;
+        Ok(changes)
+    }
+
+    pub(crate) const fn evm_mut(&mut self) -> &mut Machine<StateDb<S, H>> {
+        &mut self.evm
+    }
+
+    pub(crate) const fn accesses_mut(&mut self) -> Option<&mut BlockAccesses> {
+        self.accesses.as_mut()
+    }
+
+    /// The block access index of what follows the transactions (EIP-7928).
+    pub(crate) const fn index_after_transactions(&self) -> u64 {
+        self.executed + 1
+    }
+
+    pub(crate) fn take_deposits(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.deposits)
+    }
+
+    const fn database(&self) -> &StateDb<S, H> {
+        &self.evm.ctx.journaled_state.database
+    }
+
+    const fn database_mut(&mut self) -> &mut StateDb<S, H> {
+        &mut self.evm.ctx.journaled_state.database
     }
 }
 
@@ -355,21 +325,11 @@ fn read_error<E>(error: ReadError<E>) -> ExecutionError<E> {
     }
 }
 
-fn transaction_error<S: rapid_primitives::ReadState>(error: EvmResult<S>) -> ExecutionError<S::Error> {
+pub(crate) fn transaction_error<S: ReadState>(error: EvmError<S>) -> ExecutionError<S::Error> {
     match error {
         EVMError::Transaction(invalid) => ExecutionError::InvalidTransaction(invalid),
-        EVMError::Header(invalid) => ExecutionError::InvalidBlock(invalid.to_string()),
+        EVMError::Header(invalid) => ExecutionError::InvalidBlock(InvalidBlock::Environment(invalid)),
         EVMError::Database(error) => read_error(error),
         other => ExecutionError::Fatal(other.to_string()),
-    }
-}
-
-impl<E> ExecutionError<E> {
-    /// The rule the transaction breaks, if the transaction is to blame.
-    pub const fn invalid_transaction(&self) -> Option<&InvalidTransaction> {
-        match self {
-            Self::InvalidTransaction(invalid) => Some(invalid),
-            _ => None,
-        }
     }
 }

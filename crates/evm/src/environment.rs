@@ -39,7 +39,7 @@ pub fn evm_environment(spec: &ChainSpec, environment: &BlockEnvironment) -> EvmE
         },
         prevrandao: merged.then_some(environment.prev_randao),
         blob_excess_gas_and_price: blob_price(environment, blob_params),
-        slot_num: 0,
+        slot_num: environment.slot_number.unwrap_or_default(),
     };
     EvmEnv::new(cfg, block)
 }
@@ -66,5 +66,6 @@ pub fn environment_of_header(header: &Header) -> BlockEnvironment {
         excess_blob_gas: header.excess_blob_gas,
         parent_beacon_block_root: header.parent_beacon_block_root,
         extra_data: header.extra_data.clone(),
+        slot_number: header.slot_number,
     }
 }

@@ -1,6 +1,9 @@
 //! Why execution stopped, grouped by who must act.
 
-use revm::context_interface::result::InvalidTransaction;
+use alloy_primitives::{Address, Bytes};
+use revm::context_interface::result::{HaltReason, InvalidHeader, InvalidTransaction};
+
+use crate::DepositLogError;
 
 /// Why a transaction or a block could not be executed.
 #[derive(Debug, thiserror::Error)]
@@ -29,11 +32,58 @@ pub enum ExecutionError<E> {
     ParentHashPending(u64),
     /// The block is invalid: a system call, a request or a deposit log breaks the fork's rules.
     #[error("invalid block: {0}")]
-    InvalidBlock(String),
+    InvalidBlock(InvalidBlock),
     /// The state cannot be read or written. The process must act.
     #[error("state failed during execution: {0}")]
     State(E),
     /// The EVM failed in a way no block can cause. The process must stop.
     #[error("the EVM failed: {0}")]
     Fatal(String),
+}
+
+/// Why a block is invalid, whichever transaction it was that showed it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidBlock {
+    /// Its environment lacks what its fork requires.
+    #[error(transparent)]
+    Environment(InvalidHeader),
+    /// A log of the deposit contract is not a deposit (EIP-6110).
+    #[error(transparent)]
+    DepositLog(#[from] DepositLogError),
+    /// A contract that collects requests has no code (EIP-7002, EIP-7251, EIP-8282).
+    #[error("no code at request contract {contract}")]
+    RequestContractMissing {
+        /// Where the code must be.
+        contract: Address,
+    },
+    /// The call that collects requests failed (EIP-7002, EIP-7251, EIP-8282).
+    #[error("call of request contract {contract} must succeed, but {failure}")]
+    RequestCallFailed {
+        /// The contract called.
+        contract: Address,
+        /// How it failed.
+        failure: CallFailure,
+    },
+}
+
+/// How a system call failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallFailure {
+    /// The contract reverted.
+    #[error("reverted with {0}")]
+    Revert(Bytes),
+    /// The EVM halted.
+    #[error("halted: {0:?}")]
+    Halt(HaltReason),
+}
+
+impl<E> ExecutionError<E> {
+    /// The rule the transaction breaks, if the transaction is to blame.
+    pub const fn invalid_transaction(&self) -> Option<&InvalidTransaction> {
+        match self {
+            Self::InvalidTransaction(invalid) => Some(invalid),
+            _ => None,
+        }
+    }
 }

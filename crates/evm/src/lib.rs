@@ -2,10 +2,11 @@
 //!
 //! - **In:** a [`BlockEnvironment`], a state ([`ReadState`], [`WriteState`]), recovered transactions in order.
 //! - **Out:** per transaction a receipt, its gas and the [`AccountChange`]s it made; per block the changes of its
-//!   system calls, withdrawals and rewards, and its execution requests.
+//!   system calls, withdrawals and rewards, its execution requests, and from Amsterdam on its access list.
 //! - **Owns:** nothing but the EVM's scratch memory. No I/O, no threads, no clock; the state behind the traits is the
 //!   caller's, and this crate does not know which one it is.
-//! - **Must hold:** results equal those of revm's own block executor bit for bit. A transaction that is refused
+//! - **Must hold:** results equal those of the block executor of alloy-evm bit for bit, but where that departs from
+//!   the EIPs (gas of system calls, request contracts without code, deposit logs). A transaction that is refused
 //!   changes nothing. Nothing but [`BlockExecutor::execute`] and the begin and end of a block writes.
 //!
 //! ```text
@@ -18,15 +19,21 @@
 //! [`WriteState`]: rapid_primitives::WriteState
 //! [`AccountChange`]: rapid_primitives::AccountChange
 
+mod access_list;
 mod block;
 mod changes;
 mod database;
+mod deposit;
 mod environment;
 mod error;
+mod gas;
 mod post_block;
+mod requests;
+mod system_call;
 
 pub use block::{BlockEnd, BlockExecutor, Executed};
 pub use changes::account_changes;
 pub use database::{BlockHashes, NoBlockHashes, ReadError, StateDb};
+pub use deposit::DepositLogError;
 pub use environment::{environment_of_header, evm_environment};
-pub use error::ExecutionError;
+pub use error::{CallFailure, ExecutionError, InvalidBlock};

@@ -9,7 +9,7 @@ use alloy_evm::{
 };
 use alloy_hardforks::{EthereumHardfork, EthereumHardforks};
 use alloy_primitives::{Address, U256};
-use rapid_primitives::{AccountChange, Fate, Header, WriteState};
+use rapid_primitives::{Account, AccountChange, Fate, Header, WriteState};
 
 use crate::{BlockExecutor, BlockHashes, ExecutionError, evm_environment};
 
@@ -27,57 +27,73 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
                 .collect();
         let mut changes = Vec::with_capacity(credits.len());
         for (address, wei) in credits {
-            changes.extend(self.credit(address, U256::from(wei))?);
+            let account = self.state().account(&address).map_err(ExecutionError::State)?;
+            let before = account.unwrap_or_default().balance;
+            let after = before + U256::from(wei);
+            let index = self.index_after_transactions();
+            if let Some(accesses) = self.accesses_mut() {
+                accesses.credit(index, address, before, after);
+            }
+            changes.extend(self.credit(address, account, after));
         }
         self.apply(&changes)?;
         Ok(changes)
     }
 
-    /// Moves the balances of the DAO's accounts to the refund contract at the fork block, before its transactions.
+    /// Moves the balances of the DAO's accounts to the refund contract at the fork block, before its transactions
+    /// (EIP-779).
     pub(crate) fn apply_dao_fork(&mut self) -> Result<Vec<AccountChange>, ExecutionError<S::Error>> {
         let activation = self.spec().ethereum_fork_activation(EthereumHardfork::Dao);
         if !activation.transitions_at_block(self.environment().number) {
             return Ok(Vec::new());
         }
-        let mut changes = Vec::new();
+        let mut changes = Vec::with_capacity(DAO_HARDFORK_ACCOUNTS.len() + 1);
         let mut drained = U256::ZERO;
         for address in DAO_HARDFORK_ACCOUNTS {
             let account = self.state().account(&address).map_err(ExecutionError::State)?;
-            let Some(balance) = account
-                .map(|account| account.balance)
-                .filter(|balance| !balance.is_zero())
-            else {
-                continue;
-            };
-            drained += balance;
-            changes.push(AccountChange {
-                balance: Some(U256::ZERO),
-                ..AccountChange::new(address)
-            });
+            drained += account.unwrap_or_default().balance;
+            changes.push(self.balance_change(address, account, U256::ZERO));
         }
-        changes.extend(self.credit(DAO_HARDFORK_BENEFICIARY, drained)?);
+        let refund = DAO_HARDFORK_BENEFICIARY;
+        let account = self.state().account(&refund).map_err(ExecutionError::State)?;
+        let balance = account.unwrap_or_default().balance + drained;
+        changes.push(self.balance_change(refund, account, balance));
         self.apply(&changes)?;
         Ok(changes)
     }
 
-    /// The change that adds `wei` to a balance. Crediting nothing still touches the account, so an empty one goes
-    /// (EIP-161).
-    fn credit(&self, address: Address, wei: U256) -> Result<Option<AccountChange>, ExecutionError<S::Error>> {
-        let account = self.state().account(&address).map_err(ExecutionError::State)?;
-        if wei.is_zero() {
-            let clears = self
-                .spec()
-                .is_spurious_dragon_active_at_block(self.environment().number);
-            let empty = account.is_some_and(|account| account.is_empty());
-            return Ok((clears && empty).then(|| AccountChange {
-                fate: Fate::Removed,
-                ..AccountChange::new(address)
-            }));
-        }
-        let balance = account.unwrap_or_default().balance + wei;
-        Ok(Some(AccountChange {
+    /// Sets a balance. Until empty accounts are cleared (EIP-161), one that was set exists, even if it is empty.
+    fn balance_change(&self, address: Address, account: Option<Account>, balance: U256) -> AccountChange {
+        let after = Account {
+            balance,
+            ..account.unwrap_or_default()
+        };
+        let fate = if after.is_empty() && !self.clears_empty_accounts() {
+            Fate::CreatedEmpty
+        } else {
+            Fate::Kept
+        };
+        AccountChange {
             balance: Some(balance),
+            fate,
             ..AccountChange::new(address)
-        }))
+        }
+    }
+
+    fn clears_empty_accounts(&self) -> bool {
+        self.spec()
+            .is_spurious_dragon_active_at_block(self.environment().number)
+    }
+
+    /// The change that raises a balance. Crediting nothing still touches the account, so an empty one goes (EIP-161).
+    fn credit(&self, address: Address, account: Option<Account>, balance: U256) -> Option<AccountChange> {
+        if balance != account.unwrap_or_default().balance {
+            return Some(self.balance_change(address, account, balance));
+        }
+        let empty = account.is_some_and(|account| account.is_empty());
+        (empty && self.clears_empty_accounts()).then(|| AccountChange {
+            fate: Fate::Removed,
+            ..AccountChange::new(address)
+        })
     }
 }
