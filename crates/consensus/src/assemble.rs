@@ -27,6 +27,8 @@ pub struct BlockResult {
     pub withdrawals_root: Option<B256>,
     /// Hash of its requests (EIP-7685), `None` for none; left out of the header before Prague.
     pub requests_hash: Option<B256>,
+    /// Hash of its access list (EIP-7928); `None` before Amsterdam.
+    pub block_access_list_hash: Option<B256>,
 }
 
 /// Assembles the header of a block built in `environment`: exactly the fields of the forks active in it, no ommers, and
@@ -61,7 +63,7 @@ pub fn assemble_header(spec: &ChainSpec, environment: &BlockEnvironment, result:
         requests_hash: spec
             .is_prague_active_at_timestamp(timestamp)
             .then(|| result.requests_hash.unwrap_or(EMPTY_REQUESTS_HASH)),
-        block_access_list_hash: None,
-        slot_number: None,
+        block_access_list_hash: result.block_access_list_hash,
+        slot_number: environment.slot_number,
     }
 }

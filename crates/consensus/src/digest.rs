@@ -2,7 +2,8 @@
 
 use alloy_consensus::{EMPTY_ROOT_HASH, Eip2718EncodableReceipt, TxReceipt, proofs};
 use alloy_eips::eip2718::Encodable2718;
-use alloy_primitives::{B256, Bloom};
+use alloy_primitives::{B256, Bloom, Log};
+use alloy_rlp::{Encodable, RlpEncodable};
 use alloy_trie::{HashBuilder, Nibbles};
 use rapid_primitives::{Receipt, TransactionSigned};
 
@@ -92,6 +93,15 @@ impl TransactionsDigester {
     }
 }
 
+/// A receipt before Byzantium: the state root after the transaction stands where its success does later (EIP-658).
+#[derive(Debug, RlpEncodable)]
+struct ReceiptBeforeByzantium<'a> {
+    post_state: B256,
+    cumulative_gas_used: u64,
+    logs_bloom: Bloom,
+    logs: &'a Vec<Log>,
+}
+
 /// What a header says of its receipts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReceiptsDigest {
@@ -102,11 +112,21 @@ pub struct ReceiptsDigest {
 }
 
 impl ReceiptsDigest {
-    /// The digest of these receipts. Computes each receipt's bloom once.
+    /// The digest of these receipts, of a block from Byzantium on. Computes each receipt's bloom once.
     #[must_use]
     pub fn of(receipts: &[Receipt]) -> Self {
         let mut digester = ReceiptsDigester::default();
         receipts.iter().for_each(|receipt| digester.push(receipt));
+        digester.finish()
+    }
+
+    /// The digest of these receipts, each with the state root after its transaction, of a block before Byzantium.
+    #[must_use]
+    pub fn with_post_states<'a>(receipts: impl IntoIterator<Item = (&'a Receipt, B256)>) -> Self {
+        let mut digester = ReceiptsDigester::default();
+        for (receipt, post_state) in receipts {
+            digester.push_with_post_state(receipt, post_state);
+        }
         digester.finish()
     }
 }
@@ -120,12 +140,28 @@ pub struct ReceiptsDigester {
 }
 
 impl ReceiptsDigester {
-    /// Appends the next receipt of the block.
+    /// Appends the next receipt of a block from Byzantium on.
     pub fn push(&mut self, receipt: &Receipt) {
         let bloom = receipt.bloom();
         self.logs_bloom |= bloom;
         self.buffer.clear();
         receipt.eip2718_encode_with_bloom(&bloom, &mut self.buffer);
+        self.root.push(&self.buffer);
+    }
+
+    /// Appends the next receipt of a block before Byzantium, whose receipts hold the state root after their
+    /// transaction and not whether it succeeded (EIP-658).
+    pub fn push_with_post_state(&mut self, receipt: &Receipt, post_state: B256) {
+        let logs_bloom = receipt.bloom();
+        self.logs_bloom |= logs_bloom;
+        self.buffer.clear();
+        let encoded = ReceiptBeforeByzantium {
+            post_state,
+            cumulative_gas_used: receipt.cumulative_gas_used,
+            logs_bloom,
+            logs: &receipt.logs,
+        };
+        encoded.encode(&mut self.buffer);
         self.root.push(&self.buffer);
     }
 

@@ -112,6 +112,8 @@ pub fn next_block_environment(
         excess_blob_gas: spec.next_excess_blob_gas(parent, timestamp),
         parent_beacon_block_root: attributes.parent_beacon_block_root,
         extra_data: attributes.extra_data,
+        // Blocks of Amsterdam are not built.
+        slot_number: None,
     })
 }
 

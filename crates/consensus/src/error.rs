@@ -1,6 +1,6 @@
 //! Why a block is invalid. Nothing here is the node's fault: the block's author has to act.
 
-use alloy_primitives::{B256, Bloom, Bytes, U256};
+use alloy_primitives::{B256, Bloom, Bytes, Signature, U256};
 use rapid_chainspec::EthereumHardfork;
 
 /// What a block said and what it should have said.
@@ -228,6 +228,20 @@ pub enum TransactionError {
         /// The fork that introduces it.
         fork: EthereumHardfork,
     },
+    /// A legacy transaction is signed for a chain before signatures could be (EIP-155).
+    #[error("replay protection for chain {found} is not active before {fork}")]
+    ChainId {
+        /// The chain id in its signature.
+        found: u64,
+        /// The fork that introduces it.
+        fork: EthereumHardfork,
+    },
+    /// The signature recovers to no account, or is not in canonical form (EIP-2).
+    #[error("signature {found:?} is invalid")]
+    Signature {
+        /// The transaction's.
+        found: Box<Signature>,
+    },
     /// The gas limit is above the cap (EIP-7825).
     #[error("gas limit {found} exceeds the cap of {max}")]
     GasLimit {
@@ -292,6 +306,14 @@ pub enum PostExecutionError {
         found: Option<B256>,
         /// Of the list that execution produced.
         expected: Option<B256>,
+    },
+    /// More in the block access list than the gas limit allows (EIP-7928).
+    #[error("block access list has {found} items, more than {max}")]
+    BlockAccessListSize {
+        /// Addresses and storage keys in the list that execution produced.
+        found: u64,
+        /// Most allowed under the header's gas limit.
+        max: u64,
     },
     /// Root of the state.
     #[error("mismatched block state root: {0}")]

@@ -8,7 +8,7 @@
 //!   [`next_block_environment`] passes every rule; change one field that the rules determine, and one of them refuses.
 //!
 //! ```text
-//!  import   header --verify_header, verify_header_against_parent--> body --verify_body--> execution
+//!  import   header --verify_header, verify_header_against_parent--> body --verify_body, verify_ommers--> execution
 //!                                                                  header <--verify_post_execution-- outcome
 //!  build    parent --next_block_environment--> execution --digests, roots--> assemble_header
 //! ```
@@ -17,11 +17,8 @@
 //! are sealed, so that closing a large block does not start with hashing all of it.
 //!
 //! # Limits
-//! - Ommers are checked against the header's hash only, not each by the rules for ommers; nor is the proof-of-work
-//!   seal. Difficulty is checked.
-//! - Receipts before Byzantium hold intermediate state roots, which execution does not produce: their root is not
-//!   checked there, their bloom is.
-//! - Headers of Amsterdam are verified (their access list hash against the one execution found), but not built.
+//! - The proof-of-work seal of blocks before the merge and of their ommers is not checked. Their difficulty is.
+//! - Blocks of Amsterdam are verified (their access list against the one that execution found), but not built.
 //! - A timestamp in the future is for the caller to refuse, who has a clock.
 
 mod assemble;
@@ -31,6 +28,7 @@ mod digest;
 mod environment;
 mod error;
 mod header;
+mod ommers;
 mod parent;
 mod post_execution;
 mod transaction;
@@ -42,6 +40,9 @@ pub use digest::{OrderedRoot, ReceiptsDigest, ReceiptsDigester, TransactionsDige
 pub use environment::{EnvironmentError, NextBlockAttributes, next_block_environment, next_gas_limit};
 pub use error::{BodyError, HeaderError, HeaderField, Mismatch, PostExecutionError, TransactionError};
 pub use header::{MAX_EXTRA_DATA_BYTES, MAX_GAS_LIMIT, MIN_GAS_LIMIT, verify_header};
+pub use ommers::{
+    Ancestor, MAX_OMMER_DEPTH, MAX_OMMERS, OMMER_ANCESTORS, OmmerError, OmmersError, verify_ommers,
+};
 pub use parent::verify_header_against_parent;
-pub use post_execution::{ExecutionOutcome, verify_post_execution};
+pub use post_execution::{BLOCK_ACCESS_LIST_ITEM_GAS, ExecutionOutcome, verify_post_execution};
 pub use transaction::TransactionRules;

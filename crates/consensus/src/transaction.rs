@@ -1,6 +1,6 @@
 //! What a transaction must satisfy in a block of a given fork, whatever the state is.
 
-use alloy_consensus::{Transaction, Typed2718};
+use alloy_consensus::{Transaction, Typed2718, transaction::SignerRecoverable};
 use alloy_eips::{
     eip2718::{
         EIP1559_TX_TYPE_ID, EIP2930_TX_TYPE_ID, EIP4844_TX_TYPE_ID, EIP7702_TX_TYPE_ID, LEGACY_TX_TYPE_ID,
@@ -9,6 +9,7 @@ use alloy_eips::{
     eip7825::MAX_TX_GAS_LIMIT_OSAKA,
     eip7840::BlobParams,
 };
+use alloy_primitives::{Address, B256};
 use rapid_chainspec::{ChainSpec, EthereumHardfork as Fork, EthereumHardforks};
 use rapid_primitives::TransactionSigned;
 
@@ -19,6 +20,10 @@ use crate::TransactionError;
 pub struct TransactionRules {
     /// Newest known transaction type.
     newest_type: u8,
+    /// Whether legacy transactions may name their chain (EIP-155).
+    chain_id_allowed: bool,
+    /// Whether a signature's `s` may be in the upper half of the curve's order (forbidden by EIP-2).
+    high_s_allowed: bool,
     /// Most gas of one transaction (EIP-7825).
     gas_limit_max: Option<u64>,
     /// Blob parameters; `None` before Cancun.
@@ -45,13 +50,33 @@ impl TransactionRules {
             spec.is_osaka_active_at_timestamp(timestamp) && !spec.is_amsterdam_active_at_timestamp(timestamp);
         Self {
             newest_type,
+            chain_id_allowed: spec.is_spurious_dragon_active_at_block(number),
+            high_s_allowed: !spec.is_homestead_active_at_block(number),
             gas_limit_max: capped.then_some(MAX_TX_GAS_LIMIT_OSAKA),
             blobs: spec.blob_params_at_timestamp(timestamp),
         }
     }
 
-    /// Checks type, gas cap (EIP-7825), blobs (EIP-4844, EIP-7594) and authorisations (EIP-7702). Signature, fees, nonce
-    /// and balance are for execution.
+    /// Recovers the sender.
+    ///
+    /// # Errors
+    /// [`TransactionError::Signature`] if the signature is of no account, or not in the canonical form that EIP-2 asks
+    /// for from Homestead on.
+    pub fn recover_sender(&self, transaction: &TransactionSigned) -> Result<Address, TransactionError> {
+        let recovered = if self.high_s_allowed {
+            transaction.recover_signer_unchecked()
+        } else {
+            transaction.recover_signer()
+        };
+        recovered.map_err(|_| TransactionError::Signature {
+            found: Box::new(*transaction.signature()),
+        })
+    }
+
+    /// Checks type, replay protection (EIP-155), gas cap (EIP-7825), blobs (EIP-4844, EIP-7594) and authorisations
+    /// (EIP-7702). The signature is for [`recover_sender`](Self::recover_sender); what needs the state or the EVM's
+    /// costs is for execution: fees, nonce (EIP-2681), balance, intrinsic and floor gas (EIP-7623), size of initcode
+    /// (EIP-3860), code of the sender (EIP-3607).
     ///
     /// # Errors
     /// The first rule that is broken.
@@ -62,6 +87,13 @@ impl TransactionRules {
                 found,
                 fork: introduced_by(found),
             });
+        }
+        if let Some(found) = transaction
+            .chain_id()
+            .filter(|_| transaction.is_legacy() && !self.chain_id_allowed)
+        {
+            let fork = Fork::SpuriousDragon;
+            return Err(TransactionError::ChainId { found, fork });
         }
         if let Some(max) = self.gas_limit_max.filter(|max| transaction.gas_limit() > *max) {
             return Err(TransactionError::GasLimit {
@@ -82,7 +114,7 @@ impl TransactionRules {
     }
 }
 
-fn verify_blobs(hashes: &[alloy_primitives::B256], max: u64) -> Result<(), TransactionError> {
+fn verify_blobs(hashes: &[B256], max: u64) -> Result<(), TransactionError> {
     let found = hashes.len() as u64;
     if found == 0 {
         return Err(TransactionError::BlobsMissing);

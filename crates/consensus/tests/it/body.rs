@@ -4,7 +4,7 @@ use alloy_consensus::{
     Header, SignableTransaction, TxEip1559, TxEip4844, TxEip7702, TxLegacy, TxReceipt, proofs,
 };
 use alloy_eips::eip4895::Withdrawals;
-use alloy_primitives::{Address, B256, Bloom, Bytes, Log, LogData, Signature, U256};
+use alloy_primitives::{Address, B256, Bloom, Bytes, Log, LogData, Signature, U256, b256};
 use proptest::prelude::*;
 use rapid_chainspec::{ChainSpec, EthereumHardfork};
 use rapid_consensus::{
@@ -82,6 +82,48 @@ fn types_are_refused_before_their_fork() {
     assert_eq!(
         at(13).verify(&set_code),
         Err(TransactionError::AuthorizationsMissing)
+    );
+}
+
+/// EIP-155: a legacy transaction names its chain from Spurious Dragon on.
+#[test]
+fn replay_protection_starts_at_spurious_dragon() {
+    let protected = signed(TxLegacy {
+        chain_id: Some(9),
+        ..TxLegacy::default()
+    });
+    let at = |forks| TransactionRules::at(&chain(forks), 1, 1);
+    let (found, fork) = (9, EthereumHardfork::SpuriousDragon);
+    assert_eq!(
+        at(2).verify(&protected),
+        Err(TransactionError::ChainId { found, fork })
+    );
+    assert_eq!(at(3).verify(&protected), Ok(()));
+    assert_eq!(at(2).verify(&legacy(21_000, Bytes::new())), Ok(()));
+}
+
+/// EIP-2: the same signature with `s` in the upper half of the curve's order is valid in Frontier alone.
+#[test]
+fn signatures_are_canonical_from_homestead_on() {
+    let order = U256::from_str_radix(
+        "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141",
+        16,
+    )
+    .unwrap();
+    let low = Signature::new(U256::ONE, U256::from(7), false);
+    let high = Signature::new(low.r(), order - low.s(), !low.v());
+    let with = |signature| TransactionSigned::from(TxLegacy::default().into_signed(signature));
+    let (frontier, homestead) = (
+        TransactionRules::at(&chain(0), 1, 1),
+        TransactionRules::at(&chain(1), 1, 1),
+    );
+    let sender = homestead.recover_sender(&with(low)).expect("canonical");
+    assert_eq!(frontier.recover_sender(&with(low)), Ok(sender));
+    assert_eq!(frontier.recover_sender(&with(high)), Ok(sender));
+    let found = Box::new(high);
+    assert_eq!(
+        homestead.recover_sender(&with(high)),
+        Err(TransactionError::Signature { found })
     );
 }
 
@@ -234,6 +276,26 @@ fn digests_equal_the_one_shot_roots_at_every_length() {
             "{count}"
         );
     }
+}
+
+/// Block 46147 of mainnet, the first with a transaction: its receipts root holds the state root after that
+/// (EIP-658), which is not the block's, as the reward comes after it.
+#[test]
+fn receipts_before_byzantium_hold_state_roots() {
+    let receipt = Receipt {
+        cumulative_gas_used: 21_000,
+        success: true,
+        ..Receipt::default()
+    };
+    let post_state = b256!("0x96a8e009d2b88b1483e6941e6812e32263b05683fac202abc622a3e31aed1957");
+    let digest = ReceiptsDigest::with_post_states([(&receipt, post_state)]);
+    assert_eq!(
+        digest.root,
+        b256!("0xfe2bf2a941abf41d72637e5b91750332a30283efd40c424dc522b77e6f0ed8c4")
+    );
+    assert_eq!(digest.logs_bloom, Bloom::ZERO);
+    assert_ne!(digest, ReceiptsDigest::with_post_states([(&receipt, B256::ZERO)]));
+    assert_ne!(digest, ReceiptsDigest::of(&[receipt]));
 }
 
 proptest! {

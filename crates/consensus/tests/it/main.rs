@@ -6,3 +6,4 @@ mod conformance;
 mod difficulty;
 mod header;
 mod mirror;
+mod ommers;

@@ -1,4 +1,5 @@
-//! What the builder makes, the rules accept; what the rules determine, nobody can change.
+//! What the builder makes, the rules accept; what the rules determine, nobody can change; what they leave free, the
+//! hash covers.
 
 use alloy_consensus::{Header, proofs::calculate_withdrawals_root};
 use alloy_eips::{eip4895::Withdrawal, eip7685::Requests};
@@ -35,13 +36,14 @@ impl Built {
             receipts: self.receipts,
             requests: self.requests.as_ref(),
             block_access_list_hash: None,
+            block_access_list_items: 0,
             state_root: self.header.state_root,
         };
         verify_header(&self.spec, header).map_err(|error| error.to_string())?;
         verify_header_against_parent(&self.spec, header, &self.parent, self.parent.hash_slow())
             .map_err(|error| error.to_string())?;
         verify_body(&self.spec, header, &self.body).map_err(|error| error.to_string())?;
-        verify_post_execution(&self.spec, header, &outcome).map_err(|error| error.to_string())
+        verify_post_execution(header, &outcome).map_err(|error| error.to_string())
     }
 }
 
@@ -171,6 +173,7 @@ fn build(case: &Case) -> Built {
             .as_ref()
             .map(|list| calculate_withdrawals_root(list)),
         requests_hash: requests.as_ref().map(Requests::requests_hash),
+        block_access_list_hash: None,
     };
     let header = assemble_header(&spec, &environment, &result);
     Built {
@@ -183,7 +186,7 @@ fn build(case: &Case) -> Built {
     }
 }
 
-/// One change of a field that the rules determine.
+/// One change of one field.
 type Mutation = (&'static str, fn(&mut Header));
 
 fn flip(hash: &mut B256) {
@@ -194,11 +197,12 @@ fn toggle<T>(field: &mut Option<T>, value: T) {
     *field = if field.is_some() { None } else { Some(value) };
 }
 
-const MUTATIONS: [Mutation; 28] = [
+const DETERMINED: [Mutation; 29] = [
     ("parent hash", |h| flip(&mut h.parent_hash)),
     ("ommers hash", |h| flip(&mut h.ommers_hash)),
     ("state root", |h| flip(&mut h.state_root)),
     ("transactions root", |h| flip(&mut h.transactions_root)),
+    ("receipts root", |h| flip(&mut h.receipts_root)),
     ("logs bloom", |h| h.logs_bloom = Bloom::repeat_byte(0x55)),
     ("difficulty", |h| h.difficulty += U256::ONE),
     ("number up", |h| h.number += 1),
@@ -239,24 +243,48 @@ const MUTATIONS: [Mutation; 28] = [
     }),
 ];
 
+const FREE: [Mutation; 4] = [
+    ("beneficiary", |h| h.beneficiary = Address::repeat_byte(1)),
+    ("extra data", |h| h.extra_data = Bytes::from_static(b"other")),
+    ("mix hash", |h| flip(&mut h.mix_hash)),
+    ("beacon root", |h| {
+        if let Some(root) = &mut h.parent_beacon_block_root {
+            flip(root);
+        }
+    }),
+];
+
 proptest! {
+    #[test]
+    fn free_fields_are_accepted_under_another_hash(case in cases()) {
+        let built = build(&case);
+        let hash = built.header.hash_slow();
+        for (name, mutate) in FREE {
+            let mut header = built.header.clone();
+            mutate(&mut header);
+            prop_assert_eq!(built.verify(&header), Ok(()), "{}", name);
+            prop_assert_eq!(header == built.header, header.hash_slow() == hash, "{}", name);
+        }
+        // The difficulty before the merge follows from the timestamp.
+        if built.spec.is_paris_active_at_block(built.header.number) {
+            let header = Header { timestamp: built.header.timestamp + 1, ..built.header.clone() };
+            prop_assert_eq!(built.verify(&header), Ok(()), "timestamp, from the merge on");
+            prop_assert!(header.hash_slow() != hash);
+        }
+    }
+
     #[test]
     fn built_headers_are_accepted_and_no_determined_field_can_change(case in cases()) {
         let built = build(&case);
         prop_assert_eq!(built.verify(&built.header), Ok(()));
-        for (name, mutate) in MUTATIONS {
+        for (name, mutate) in DETERMINED {
             let mut header = built.header.clone();
             mutate(&mut header);
             prop_assert!(built.verify(&header).is_err(), "{} changed and was accepted", name);
         }
-        let mut header = built.header.clone();
-        header.slot_number = Some(1);
+        let header = Header { slot_number: Some(1), ..built.header.clone() };
         prop_assert!(built.verify(&header).is_err(), "slot number before Amsterdam");
-        flip(&mut header.receipts_root);
-        header.slot_number = None;
-        let checked = built.spec.is_byzantium_active_at_block(header.number);
-        prop_assert_eq!(built.verify(&header).is_err(), checked, "receipts root, from Byzantium on");
-        header = Header { nonce: B64::repeat_byte(1), ..built.header.clone() };
+        let header = Header { nonce: B64::repeat_byte(1), ..built.header.clone() };
         let merged = built.spec.is_paris_active_at_block(header.number);
         prop_assert_eq!(built.verify(&header).is_err(), merged, "nonce, from the merge on");
     }
