@@ -135,10 +135,13 @@ impl BlockAssembly {
             state_root: self.trie.root(),
             transactions_root: std::mem::take(&mut self.transactions).finish(),
             receipts: std::mem::take(&mut self.receipts).finish(),
-            gas_used: open.position.gas_used,
+            gas_used: close
+                .amsterdam
+                .map_or(open.position.gas_used, |amsterdam| amsterdam.gas_used),
             blob_gas_used: open.position.blob_gas_used,
             withdrawals_root: close.withdrawals.as_deref().map(calculate_withdrawals_root),
             requests_hash: close.requests.as_ref().map(Requests::requests_hash),
+            block_access_list_hash: close.amsterdam.map(|amsterdam| amsterdam.block_access_list_hash),
         };
         let mut header = assemble_header(spec, &open.environment, &result);
         let seal = close.proof_of_work.unwrap_or_default();

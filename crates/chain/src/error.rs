@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use alloy_primitives::{Address, B256};
-use rapid_consensus::{BodyError, EnvironmentError, HeaderError, PostExecutionError};
+use rapid_consensus::{BodyError, EnvironmentError, HeaderError, OmmersError, PostExecutionError};
 use rapid_history::{AppendError, HistoryError};
 use rapid_log::{CheckpointError, LogError, RecoveryError};
 use rapid_primitives::MiniBlockNumber;
@@ -147,6 +147,14 @@ pub enum ImportError {
         number: u64,
         /// The rule.
         error: BodyError,
+    },
+    /// The ommers break a rule.
+    #[error("block {number} has invalid ommers: {error}")]
+    Ommers {
+        /// Number of the block.
+        number: u64,
+        /// The rule.
+        error: OmmersError,
     },
     /// Execution does not give what the header says.
     #[error("block {number} does not give what its header says: {error}")]

@@ -2,22 +2,25 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use alloy_consensus::transaction::SignerRecoverable;
+use alloy_eip7928::{compute_block_access_list_hash, total_bal_items};
 use alloy_primitives::Address;
 use rapid_chainspec::EthereumHardforks;
 use rapid_consensus::{
-    ExecutionOutcome, ReceiptsDigest, verify_body, verify_header, verify_header_against_parent,
-    verify_post_execution,
+    ExecutionOutcome, ReceiptsDigest, TransactionRules, verify_body, verify_header,
+    verify_header_against_parent, verify_post_execution,
 };
 use rapid_evm::{BlockEnd, BlockExecutor, ExecutionError, StateDb, environment_of_header};
 use rapid_primitives::{
-    Block, BlockClose, BlockPosition, DiffBuilder, Header, MiniBlock, MiniBlockBody, MiniBlockHeader,
-    ProofOfWorkSeal, Receipt, SealedBlock, SealedMiniBlock, StateDiff,
+    AmsterdamClose, Block, BlockClose, BlockPosition, DiffBuilder, Header, MiniBlock, MiniBlockBody,
+    MiniBlockHeader, ProofOfWorkSeal, Receipt, SealedBlock, SealedMiniBlock, StateDiff,
 };
 use rapid_state::{Draft, VersionGone};
 use rayon::prelude::*;
 
-use crate::{BlockAssembly, Chain, ChainError, Driver, FinishedBlock, ImportError, Opened, Tip};
+use crate::{
+    BlockAssembly, Chain, ChainError, Driver, FinishedBlock, ImportError, Opened, Tip,
+    block_receipts::BlockReceipts, ommers::verify_ommers_on_chain,
+};
 
 /// What an imported block was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,10 +41,21 @@ pub struct Importer {
 struct Execution {
     draft: Draft,
     receipts: Vec<Receipt>,
+    receipts_digest: ReceiptsDigest,
     diff: StateDiff,
     end: BlockEnd,
     gas_used: u64,
     blob_gas_used: u64,
+}
+
+impl Execution {
+    /// What its record says of a block from Amsterdam on.
+    fn amsterdam(&self) -> Option<AmsterdamClose> {
+        self.end.access_list.as_deref().map(|list| AmsterdamClose {
+            gas_used: self.gas_used,
+            block_access_list_hash: compute_block_access_list_hash(list),
+        })
+    }
 }
 
 impl Importer {
@@ -69,23 +83,24 @@ impl Importer {
     /// [`ImportError`]; then nothing of the block is left behind and the head is what it was.
     pub fn import(&mut self, block: Block) -> Result<ImportSummary, ImportError> {
         self.verify_before_execution(&block)?;
-        let senders = recover_senders(&block)?;
+        let senders = self.recover_senders(&block)?;
         let execution = self.execute(&block, &senders)?;
         let mut trie = self.tip.assembly.trie().clone();
         trie.apply(&execution.diff.collapse());
         let outcome = ExecutionOutcome {
             gas_used: execution.gas_used,
             blob_gas_used: execution.blob_gas_used,
-            receipts: ReceiptsDigest::of(&execution.receipts),
+            receipts: execution.receipts_digest,
             requests: execution.end.requests.as_ref(),
-            block_access_list_hash: None,
+            block_access_list_hash: execution
+                .amsterdam()
+                .map(|amsterdam| amsterdam.block_access_list_hash),
+            block_access_list_items: execution.end.access_list.as_deref().map_or(0, total_bal_items),
             state_root: trie.root(),
         };
-        verify_post_execution(self.chain().spec(), &block.header, &outcome).map_err(|error| {
-            ImportError::PostExecution {
-                number: block.header.number,
-                error,
-            }
+        verify_post_execution(&block.header, &outcome).map_err(|error| ImportError::PostExecution {
+            number: block.header.number,
+            error,
         })?;
         self.adopt(block, senders, execution, trie)
     }
@@ -113,7 +128,8 @@ impl Importer {
         verify_header(spec, header)
             .and_then(|()| verify_header_against_parent(spec, header, &head.header, head.hash))
             .map_err(|error| ImportError::Header { number, error })?;
-        verify_body(spec, header, &block.body).map_err(|error| ImportError::Body { number, error })
+        verify_body(spec, header, &block.body).map_err(|error| ImportError::Body { number, error })?;
+        verify_ommers_on_chain(self.chain(), block, head.number())
     }
 
     fn execute(&self, block: &Block, senders: &[Address]) -> Result<Execution, ImportError> {
@@ -123,20 +139,23 @@ impl Importer {
         let environment = environment_of_header(&block.header);
         let mut executor = BlockExecutor::new(Arc::clone(self.chain().spec()), environment, database);
         let mut diff = DiffBuilder::new();
+        let mut digest = BlockReceipts::begin(self.chain().spec(), number, self.tip.assembly.trie());
         let failed = |error| block_error(number, error);
-        diff.push(0, &executor.begin().map_err(failed)?);
-        diff.push(
-            0,
-            &executor
+        let mut before = executor.begin().map_err(failed)?;
+        before.extend(
+            executor
                 .store_parent_hash(block.header.parent_hash)
                 .map_err(failed)?,
         );
+        diff.push(0, &before);
+        digest.precede(&before);
         let mut receipts = Vec::with_capacity(block.body.transactions.len());
         for (index, (transaction, sender)) in block.body.transactions.iter().zip(senders).enumerate() {
             let executed = executor
                 .execute(transaction, *sender)
                 .map_err(|error| transaction_error(number, index, *sender, error))?;
             diff.push(access_index(index + 1), &executed.changes);
+            digest.push(&executed.receipt, &executed.changes);
             receipts.push(executed.receipt);
         }
         let withdrawals = block
@@ -151,6 +170,7 @@ impl Importer {
             blob_gas_used: executor.blob_gas_used(),
             draft: executor.into_state(),
             receipts,
+            receipts_digest: digest.finish(),
             diff: diff.finish(),
             end,
         })
@@ -163,6 +183,7 @@ impl Importer {
         execution: Execution,
         trie: rapid_trie::StateTrie,
     ) -> Result<ImportSummary, ImportError> {
+        let amsterdam = execution.amsterdam();
         let Execution {
             draft,
             receipts,
@@ -190,6 +211,7 @@ impl Importer {
                     ommers: block.body.ommers.clone(),
                     receipts_root: block.header.receipts_root,
                 }),
+                amsterdam,
             }),
             body_hash: Default::default(),
         };
@@ -223,6 +245,24 @@ impl Importer {
         Ok(ImportSummary { block })
     }
 
+    /// Recovers all senders, on all cores.
+    fn recover_senders(&self, block: &Block) -> Result<Vec<Address>, ImportError> {
+        let number = block.header.number;
+        let rules = TransactionRules::at(self.chain().spec(), number, block.header.timestamp);
+        block
+            .body
+            .transactions
+            .par_iter()
+            .with_min_len(32)
+            .enumerate()
+            .map(|(index, transaction)| {
+                rules
+                    .recover_sender(transaction)
+                    .map_err(|_| ImportError::Signature { number, index })
+            })
+            .collect()
+    }
+
     fn is_before_paris(&self, header: &Header) -> bool {
         !self.chain().spec().is_paris_active_at_block(header.number)
     }
@@ -234,23 +274,6 @@ impl Importer {
         self.driver.append(mini_block)?;
         self.driver.wait_announceable(mini_block.number())
     }
-}
-
-/// Recovers all senders, on all cores.
-fn recover_senders(block: &Block) -> Result<Vec<Address>, ImportError> {
-    let number = block.header.number;
-    block
-        .body
-        .transactions
-        .par_iter()
-        .with_min_len(32)
-        .enumerate()
-        .map(|(index, transaction)| {
-            transaction
-                .recover_signer()
-                .map_err(|_| ImportError::Signature { number, index })
-        })
-        .collect()
 }
 
 fn access_index(index: usize) -> u32 {

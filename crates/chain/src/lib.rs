@@ -18,6 +18,7 @@
 
 mod assembly;
 mod background;
+mod block_receipts;
 mod chain;
 mod checkpoint;
 mod driver;
@@ -25,6 +26,7 @@ mod error;
 mod genesis;
 mod import;
 mod lookup;
+mod ommers;
 mod recent;
 mod recovery;
 mod view;

@@ -81,7 +81,7 @@ impl Producer {
             BlockClose {
                 withdrawals: Some(Vec::new()),
                 requests: ended.requests,
-                proof_of_work: None,
+                ..BlockClose::default()
             }
         });
         body.diff = diff.finish();
