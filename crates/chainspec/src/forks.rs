@@ -24,9 +24,10 @@ impl ForkSchedule {
     ///
     /// - Frontier is always active; `eip155Block` (else `eip158Block`) is Spurious Dragon; a missing
     ///   `petersburgBlock` means Constantinople's; the DAO fork counts only with `daoForkSupport`.
-    /// - `terminalTotalDifficulty` schedules Paris at `mergeNetsplitBlock`, else at the known block of mainnet and
-    ///   Sepolia when chain id and difficulty are theirs, else at genesis. Without it, a chain whose Shanghai is
+    /// - `terminalTotalDifficulty` schedules Paris at the known block of mainnet and Sepolia when chain id and
+    ///   difficulty are theirs, else at `mergeNetsplitBlock`, else at genesis. Without it, a chain whose Shanghai is
     ///   active at genesis is merged from genesis.
+    /// - `mergeNetsplitBlock` counts in the fork identifier, also where the merge came earlier.
     ///
     /// # Errors
     /// [`GenesisError`] when a fork is scheduled before or without one that it builds on.
@@ -219,13 +220,14 @@ fn paris(genesis: &Genesis, first: Option<&(Fork, u64)>) -> Result<Option<ForkCo
             None => Ok(None),
         };
     };
+    // Sepolia's netsplit block, chosen to part the peers that had not upgraded, is far behind its merge.
     let known = match config.chain_id {
-        1 if total_difficulty == MAINNET_PARIS_TTD => MAINNET_PARIS_BLOCK,
-        11_155_111 if total_difficulty == SEPOLIA_PARIS_TTD => SEPOLIA_PARIS_BLOCK,
-        _ => 0,
+        1 if total_difficulty == MAINNET_PARIS_TTD => Some(MAINNET_PARIS_BLOCK),
+        11_155_111 if total_difficulty == SEPOLIA_PARIS_TTD => Some(SEPOLIA_PARIS_BLOCK),
+        _ => None,
     };
     Ok(Some(ForkCondition::TTD {
-        activation_block_number: config.merge_netsplit_block.unwrap_or(known),
+        activation_block_number: known.or(config.merge_netsplit_block).unwrap_or_default(),
         fork_block: config.merge_netsplit_block,
         total_difficulty,
     }))
@@ -320,9 +322,14 @@ mod tests {
         let ttd = r#""terminalTotalDifficulty":58750000000000000000000"#;
         assert_eq!(block(&format!(r#"{{"chainId":1,{ttd}}}"#)), Some(15_537_394));
         assert_eq!(block(&format!(r#"{{"chainId":2,{ttd}}}"#)), Some(0));
+        for netsplit in ["", r#","mergeNetsplitBlock":1735371"#] {
+            let json =
+                format!(r#"{{"chainId":11155111,"terminalTotalDifficulty":17000000000000000{netsplit}}}"#);
+            assert_eq!(block(&json), Some(1_450_409));
+        }
         assert_eq!(
-            block(r#"{"chainId":11155111,"terminalTotalDifficulty":17000000000000000}"#),
-            Some(1_450_409)
+            block(r#"{"chainId":2,"terminalTotalDifficulty":7,"mergeNetsplitBlock":9}"#),
+            Some(9)
         );
         assert_eq!(block(r#"{"chainId":1}"#), None);
         assert_eq!(block(&format!("{{{TO_LONDON},\"shanghaiTime\":100}}")), Some(0));
