@@ -10,12 +10,6 @@ use crate::parse::BUILT_IN_CHAINS;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChainSpecError {
-    /// A public network whose genesis allocation does not come with the program.
-    #[error("the genesis allocation of {name} is not bundled: give the path of its genesis file to --chain")]
-    Unbundled {
-        /// The network's name.
-        name: &'static str,
-    },
     /// Neither a built-in name, nor an existing file, nor JSON.
     #[error(
         "unknown chain {value:?}: expected one of {}, the path of a genesis file, or genesis JSON",

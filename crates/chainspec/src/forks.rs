@@ -236,8 +236,6 @@ fn paris(genesis: &Genesis, first: Option<&(Fork, u64)>) -> Result<Option<ForkCo
 #[cfg(test)]
 mod tests {
     use alloy_genesis::ChainConfig;
-    use alloy_hardforks::EthereumHardfork;
-    use alloy_primitives::b256;
 
     use super::*;
 
@@ -376,26 +374,5 @@ mod tests {
         for (json, error) in cases {
             assert_eq!(schedule(&json), Err(error), "{json}");
         }
-    }
-
-    /// Checksums published in EIP-2124, EIP-6122 and EIP-7607 for mainnet.
-    #[test]
-    fn mainnet_fork_ids() {
-        let genesis = b256!("0xd4e56740f876aef8c010b86a40d5f56745a118d0906a34e69aec8c0db1cb8fa3");
-        let forks = ForkSchedule {
-            forks: EthereumHardfork::mainnet().to_vec(),
-        };
-        let id = |number, timestamp| forks.fork_id(genesis, 0, number, timestamp);
-        let expect = |hash: u32, next| ForkId {
-            hash: ForkHash(hash.to_be_bytes()),
-            next,
-        };
-        assert_eq!(id(0, 0), expect(0xfc64ec04, 1_150_000));
-        assert_eq!(id(1_150_000, 0), expect(0x97c2c34c, 1_920_000));
-        assert_eq!(id(12_964_999, 0), expect(0x0eb440f6, 12_965_000));
-        assert_eq!(id(15_050_000, 0), expect(0xf0afd0e3, 1_681_338_455));
-        assert_eq!(id(20_000_000, 1_681_338_455), expect(0xdce96c2d, 1_710_338_135));
-        assert_eq!(id(30_000_000, 1_746_612_311), expect(0xc376cf8b, 1_764_798_551));
-        assert_eq!(id(30_000_000, 1_767_747_671), expect(0x07c9462e, 0));
     }
 }

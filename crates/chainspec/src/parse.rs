@@ -7,10 +7,7 @@ use alloy_genesis::Genesis;
 use crate::{ChainSpec, ChainSpecError};
 
 /// Names that [`ChainSpec::parse`] answers without a file.
-pub const BUILT_IN_CHAINS: [&str; 2] = ["dev", "realtime"];
-
-/// Public networks that are known by name, but need their genesis file.
-pub const UNBUNDLED_CHAINS: [&str; 4] = ["mainnet", "sepolia", "holesky", "hoodi"];
+pub const BUILT_IN_CHAINS: [&str; 6] = ["mainnet", "sepolia", "holesky", "hoodi", "dev", "realtime"];
 
 impl ChainSpec {
     /// Reads the value of `--chain`: a built-in name, else the path of a genesis file, else genesis JSON if it
@@ -19,13 +16,8 @@ impl ChainSpec {
     /// # Errors
     /// [`ChainSpecError`]; the message tells the operator what to give instead.
     pub fn parse(value: &str) -> Result<Self, ChainSpecError> {
-        match value {
-            "dev" => return Ok(Self::dev()),
-            "realtime" => return Ok(Self::realtime()),
-            _ => {}
-        }
-        if let Some(name) = UNBUNDLED_CHAINS.into_iter().find(|name| *name == value) {
-            return Err(ChainSpecError::Unbundled { name });
+        if let Some(built_in) = Self::built_in(value) {
+            return Ok(built_in);
         }
         let path = Path::new(value);
         if path.exists() {
@@ -41,6 +33,19 @@ impl ChainSpec {
         Err(ChainSpecError::Unknown {
             value: value.to_owned(),
         })
+    }
+
+    fn built_in(name: &str) -> Option<Self> {
+        let chain = match name {
+            "mainnet" => Self::mainnet(),
+            "sepolia" => Self::sepolia(),
+            "holesky" => Self::holesky(),
+            "hoodi" => Self::hoodi(),
+            "dev" => Self::dev(),
+            "realtime" => Self::realtime(),
+            _ => return None,
+        };
+        Some(chain)
     }
 
     fn from_json(json: &str, origin: &str) -> Result<Self, ChainSpecError> {
@@ -73,17 +78,6 @@ mod tests {
     }
 
     #[test]
-    fn known_networks_ask_for_their_genesis_file() {
-        for name in UNBUNDLED_CHAINS {
-            let error = ChainSpec::parse(name).expect_err("no allocation is bundled");
-            assert!(
-                matches!(error, ChainSpecError::Unbundled { name: found } if found == name),
-                "{error}"
-            );
-        }
-    }
-
-    #[test]
     fn inline_json_and_its_errors() {
         let spec =
             ChainSpec::parse(r#"{"config":{"chainId":72743109},"gasLimit":"0x1388"}"#).expect("inline JSON");
@@ -105,7 +99,12 @@ mod tests {
     #[test]
     fn what_is_neither_name_nor_file_nor_json() {
         let error = ChainSpec::parse("no-such-chain").expect_err("unknown");
-        assert!(error.to_string().contains("dev, realtime"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("mainnet, sepolia, holesky, hoodi, dev, realtime"),
+            "{error}"
+        );
         let error = ChainSpec::parse(env!("CARGO_MANIFEST_DIR")).expect_err("a folder");
         assert!(matches!(error, ChainSpecError::Unreadable { .. }), "{error}");
     }
