@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use alloy_hardforks::EthereumHardfork;
 
-use crate::parse::BUILT_IN_CHAINS;
+use crate::{parse::BUILT_IN_CHAINS, spec::BLOBS_PER_BLOCK_MAX};
 
 /// Why a `--chain` value is not a chain. The operator has to act.
 #[derive(Debug, thiserror::Error)]
@@ -78,14 +78,27 @@ pub enum GenesisError {
         /// As given, in wei.
         found: u128,
     },
-    /// A blob schedule entry that no block can satisfy or that divides by zero.
-    #[error("blob schedule of {fork}: target {target} exceeds max {max}, or a value is zero")]
+    /// A blob schedule entry that no block can satisfy, that divides by zero or that exceeds what 64 bits can count.
+    #[error(
+        "blob schedule of {fork}: target {target} exceeds max {max}, max exceeds {}, or a value is zero",
+        BLOBS_PER_BLOCK_MAX
+    )]
     BlobSchedule {
         /// Key of the schedule entry.
         fork: String,
         /// Target blobs per block.
         target: u64,
         /// Most blobs per block.
+        max: u64,
+    },
+    /// The blob gas of the genesis block leaves no room for that of its descendants.
+    #[error("{field} {found} exceeds {max}")]
+    BlobGas {
+        /// The field's name in the JSON.
+        field: &'static str,
+        /// As given.
+        found: u64,
+        /// The most that can be used.
         max: u64,
     },
 }

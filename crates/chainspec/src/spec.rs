@@ -12,6 +12,10 @@ use alloy_primitives::{Address, B256};
 
 use crate::{ForkSchedule, GenesisError, REALTIME_CHAIN_ID, genesis::genesis_header};
 
+/// Most blobs that a schedule may allow in a block: 2^20, which is 2^37 blob gas. Blob gas times blobs, the largest
+/// product of the excess formula, then needs 57 bits.
+pub(crate) const BLOBS_PER_BLOCK_MAX: u64 = 1 << 20;
+
 /// Whether the contracts that collect execution-layer requests must have code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestPredeploys {
@@ -136,11 +140,11 @@ fn chain_name(chain_id: u64) -> Cow<'static, str> {
 }
 
 /// Blob parameters by fork. Names of entries follow geth ("amsterdam"), which the reader of the configuration spells
-/// with a capital; values that would divide by zero later are refused here.
+/// with a capital; values that would divide by zero or overflow later are refused here.
 fn blob_schedule(config: &ChainConfig) -> Result<BlobScheduleBlobParams, GenesisError> {
     for (fork, params) in &config.blob_schedule {
         let (target, max) = (params.target_blob_count, params.max_blob_count);
-        if target > max || max == 0 || params.update_fraction == 0 {
+        if target > max || max == 0 || max > BLOBS_PER_BLOCK_MAX || params.update_fraction == 0 {
             return Err(GenesisError::BlobSchedule {
                 fork: fork.clone(),
                 target,

@@ -96,11 +96,12 @@ fn json_schedule_gets_osaka_rules_from_osaka_on() {
 }
 
 #[test]
-fn blob_schedules_that_divide_by_zero_are_refused() {
+fn blob_schedules_that_divide_by_zero_or_overflow_are_refused() {
     for entry in [
         r#"{"target":3,"max":2,"baseFeeUpdateFraction":1}"#,
         r#"{"target":0,"max":0,"baseFeeUpdateFraction":1}"#,
         r#"{"target":1,"max":2,"baseFeeUpdateFraction":0}"#,
+        r#"{"target":1,"max":1048577,"baseFeeUpdateFraction":1}"#,
     ] {
         let error = forked(&format!(r#","blobSchedule":{{"cancun":{entry}}}"#)).expect_err("refused");
         let rapid_chainspec::ChainSpecError::Genesis(GenesisError::BlobSchedule { fork, .. }) = error else {
