@@ -164,3 +164,33 @@ fn init_says_the_genesis_hash_and_utilities_print_only_their_answer() {
     let genesis: Value = serde_json::from_slice(&dump.stdout).unwrap();
     assert!(genesis["config"]["chainId"].is_number(), "{genesis}");
 }
+
+#[test]
+fn public_networks_need_no_genesis_file() {
+    for (network, hash) in [
+        (
+            "mainnet",
+            "0xd4e56740f876aef8c010b86a40d5f56745a118d0906a34e69aec8c0db1cb8fa3",
+        ),
+        (
+            "hoodi",
+            "0xbbe312868b376a3001692a646dd2d7d1e4406380dfd86b98aa8a34d1557c971b",
+        ),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let init = run(dir.path(), &["init", "--chain", network]);
+        let output = String::from_utf8(init.stdout).unwrap();
+        assert!(init.status.success() && output.contains(hash), "{output}");
+        // The datadir is recognised as that chain's.
+        let again = run(dir.path(), &["init", "--chain", network]);
+        assert!(again.status.success(), "{network}");
+    }
+    let program = crate::process::command(Path::new(""), &[])
+        .get_program()
+        .to_owned();
+    // mainnet is what a command is about that is not told a chain.
+    let dump = Command::new(program).arg("dump-genesis").output().unwrap();
+    let genesis: Value = serde_json::from_slice(&dump.stdout).unwrap();
+    assert_eq!(genesis["config"]["chainId"], 1);
+    assert_eq!(genesis["alloc"].as_object().unwrap().len(), 8893);
+}
