@@ -137,6 +137,8 @@ impl Worker {
             .map(|sealed| BlockRecord {
                 block: Arc::clone(&sealed.block),
                 last_mini_block: sealed.last_mini_block(),
+                reverts: Arc::default(),
+                codes: Vec::new(),
             })
             .collect();
         let shared = &self.chain.shared;

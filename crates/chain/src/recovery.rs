@@ -9,7 +9,7 @@ use alloy_primitives::B256;
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
 use rapid_chainspec::ChainSpec;
-use rapid_history::{BlockRecord, ChainIdentity, History, HistoryConfig};
+use rapid_history::{BlockRecord, ChainIdentity, ChangeRecording, History, HistoryConfig};
 use rapid_log::{Checkpoints, Durability, FileStorage, Log, Recovery};
 use rapid_primitives::{AccountChange, MiniBlockNumber, SealedBlock, SealedMiniBlock};
 use rapid_state::{ReadSet, State};
@@ -63,7 +63,12 @@ impl Chain {
             chain_id: spec.chain_id(),
             genesis_hash: spec.genesis_hash(),
         };
-        let history = History::open(&config.dir.join("history"), &HistoryConfig::new(identity))?;
+        // Blocks come without what they changed as yet: recorded as such, past state would be read wrong.
+        let history_config = HistoryConfig {
+            changes: ChangeRecording::Skip,
+            ..HistoryConfig::new(identity)
+        };
+        let history = History::open(&config.dir.join("history"), &history_config)?;
         let storage = Arc::new(FileStorage);
         let checkpoints = Checkpoints::open(&config.dir.join("checkpoints"), storage.clone())?;
         let (log, recovery) = Log::open(&config.dir.join("log"), config.log.clone(), storage)?;
@@ -109,6 +114,8 @@ impl Replay {
         history.append(&[BlockRecord {
             block: Arc::clone(&genesis),
             last_mini_block: MiniBlockNumber(0),
+            reverts: Arc::default(),
+            codes: Vec::new(),
         }])?;
         let history_head = history.head()?.map_or(0, |head| head.number);
         let Base {
@@ -216,6 +223,8 @@ impl Replay {
             None => self.history.append(&[BlockRecord {
                 block: Arc::clone(&finished.block),
                 last_mini_block: finished.last_mini_block(),
+                reverts: Arc::default(),
+                codes: Vec::new(),
             }])?,
         }
         self.head = Arc::clone(&finished.block);

@@ -1,13 +1,16 @@
 //! Storing blocks.
 
+use std::collections::BTreeMap;
+
 use alloy_eips::Encodable2718;
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use alloy_rlp::Encodable;
 use rapid_primitives::SealedBlock;
 use signet_libmdbx::{Rw, TxUnsync, WriteFlags};
 
 use crate::{
-    AppendError, BlockId, BlockRecord, Table,
+    AppendError, BlockId, BlockRecord, ChangeRecording, Table,
+    changes::ChangeRows,
     codec::{BodyIndices, encode_receipt},
     tables::Tables,
     view::View,
@@ -15,6 +18,14 @@ use crate::{
 
 /// Largest value the database is given. It takes nearly 2 GiB and ends the process above that.
 const MAX_VALUE_BYTES: usize = 1 << 30;
+
+/// What an append did.
+#[derive(Debug)]
+pub(crate) struct Appended {
+    pub(crate) head: Option<BlockId>,
+    /// Number of values from before that were stored.
+    pub(crate) changes: u64,
+}
 
 /// One transaction that appends blocks.
 #[derive(Debug)]
@@ -26,6 +37,13 @@ pub(crate) struct Appender<'tx> {
     next_transaction: u64,
     /// Inserted in order at the end: random inserts touch each page once that way.
     transaction_hashes: Vec<(B256, u64)>,
+    recording: ChangeRecording,
+    /// First block with its changes, as stored and as it will be.
+    first_changes: (Option<u64>, Option<u64>),
+    /// Inserted at the end, as the hashes.
+    changes: ChangeRows<'tx>,
+    /// Likewise.
+    codes: BTreeMap<B256, &'tx Bytes>,
     buffer: Vec<u8>,
 }
 
@@ -34,6 +52,7 @@ impl<'tx> Appender<'tx> {
         tx: &'tx TxUnsync<Rw>,
         tables: &'tx Tables,
         genesis_hash: B256,
+        recording: ChangeRecording,
     ) -> Result<Self, AppendError> {
         let view = View::new(tx, tables);
         let head = view.head()?;
@@ -41,6 +60,7 @@ impl<'tx> Appender<'tx> {
             Some(head) => view.body_indices(head.number)?.end(),
             None => 0,
         };
+        let first_changes = view.first_changes()?;
         Ok(Self {
             tx,
             tables,
@@ -48,12 +68,16 @@ impl<'tx> Appender<'tx> {
             head,
             next_transaction,
             transaction_hashes: Vec::new(),
+            recording,
+            first_changes: (first_changes, first_changes),
+            changes: ChangeRows::default(),
+            codes: BTreeMap::new(),
             buffer: Vec::new(),
         })
     }
 
     /// Stores the block unless it is there.
-    pub(crate) fn block(&mut self, record: &BlockRecord) -> Result<(), AppendError> {
+    pub(crate) fn block(&mut self, record: &'tx BlockRecord) -> Result<(), AppendError> {
         let block = &*record.block;
         if self.is_stored(block)? {
             return Ok(());
@@ -95,6 +119,7 @@ impl<'tx> Appender<'tx> {
             )?;
             self.transactions(block, indices)?;
         }
+        self.changes(number, record)?;
         self.next_transaction = indices.end();
         self.head = Some(BlockId {
             number,
@@ -103,14 +128,53 @@ impl<'tx> Appender<'tx> {
         Ok(())
     }
 
-    /// Writes what was collected; the number of the newest block is returned.
-    pub(crate) fn finish(mut self) -> Result<Option<BlockId>, AppendError> {
+    /// Writes what was collected.
+    pub(crate) fn finish(mut self) -> Result<Appended, AppendError> {
         self.transaction_hashes.sort_unstable();
         let mut cursor = self.tx.cursor(self.tables.get(Table::TransactionHashNumbers))?;
         for (hash, number) in &self.transaction_hashes {
             cursor.put(hash.as_slice(), &number.to_be_bytes(), WriteFlags::UPSERT)?;
         }
-        Ok(self.head)
+        for (hash, code) in &self.codes {
+            self.code(*hash, code)?;
+        }
+        if let (stored, Some(first)) = self.first_changes
+            && stored != Some(first)
+        {
+            View::new(self.tx, self.tables).set_first_changes(first)?;
+        }
+        Ok(Appended {
+            head: self.head,
+            changes: self.changes.finish(self.tx, self.tables)?,
+        })
+    }
+
+    /// Collects what the block changed.
+    fn changes(&mut self, number: u64, record: &'tx BlockRecord) -> Result<(), AppendError> {
+        for change in &record.codes {
+            checked(number, Table::Bytecodes, &change.code)?;
+            self.codes.insert(change.hash, &change.code);
+        }
+        match self.recording {
+            ChangeRecording::Record => {
+                self.first_changes.1.get_or_insert(number);
+                self.changes.block(self.tx, self.tables, number, &record.reverts)
+            }
+            ChangeRecording::Skip => {
+                self.first_changes.1 = Some(number + 1);
+                Ok(())
+            }
+        }
+    }
+
+    /// Stores code unless it is there: most is, of contracts deployed many times.
+    fn code(&self, hash: B256, code: &Bytes) -> Result<(), AppendError> {
+        let view = View::new(self.tx, self.tables);
+        if view.get(Table::Bytecodes, hash.as_slice())?.is_none() {
+            let table = self.tables.get(Table::Bytecodes);
+            self.tx.put(table, hash, code, WriteFlags::UPSERT)?;
+        }
+        Ok(())
     }
 
     fn is_stored(&self, block: &SealedBlock) -> Result<bool, AppendError> {

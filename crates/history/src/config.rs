@@ -11,6 +11,17 @@ pub struct ChainIdentity {
     pub genesis_hash: B256,
 }
 
+/// Whether blocks are stored with what they changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChangeRecording {
+    /// They are, so that the state after them can be read later.
+    #[default]
+    Record,
+    /// What they changed is not stored. The state can be read only after the newest block stored this way and later
+    /// ones.
+    Skip,
+}
+
 /// How to open a [`crate::History`].
 #[derive(Clone, Debug)]
 pub struct HistoryConfig {
@@ -28,6 +39,8 @@ pub struct HistoryConfig {
     /// Unsynced bytes after which a commit syncs by itself (default 256 MiB), so that pages freed since the last sync
     /// are reused even if nobody calls [`crate::History::sync`].
     pub max_unsynced_bytes: usize,
+    /// Whether blocks are stored with what they changed (default: they are). May differ at every start.
+    pub changes: ChangeRecording,
 }
 
 impl HistoryConfig {
@@ -40,6 +53,7 @@ impl HistoryConfig {
             growth_bytes: 16 << 20,
             max_readers: 4096,
             max_unsynced_bytes: 256 << 20,
+            changes: ChangeRecording::Record,
         }
     }
 }

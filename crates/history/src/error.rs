@@ -85,6 +85,30 @@ impl From<ReadError> for HistoryError {
     }
 }
 
+/// Why the state after a block is not told.
+#[derive(Debug, thiserror::Error)]
+pub enum PastError {
+    /// What was changed since is no longer stored, or never was. The caller can ask for a newer block.
+    #[error("the state after block {number} is not kept, the oldest is that after block {first}")]
+    NotKept {
+        /// The block asked for.
+        number: u64,
+        /// The first block after which the state is known.
+        first: u64,
+    },
+    /// The block is not stored. The caller can ask for an older one.
+    #[error("block {number} is not stored, the newest is {head:?}")]
+    NotStored {
+        /// The block asked for.
+        number: u64,
+        /// The newest one.
+        head: Option<u64>,
+    },
+    /// The operator must act; see [`HistoryError`].
+    #[error(transparent)]
+    History(#[from] HistoryError),
+}
+
 /// Why blocks are not appended. Nothing was stored.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {

@@ -5,12 +5,12 @@ use std::{ops::RangeInclusive, path::Path, sync::Arc, time::Instant};
 use alloy_primitives::B256;
 use parking_lot::Mutex;
 use rapid_primitives::{Header, MiniBlockNumber, Receipt, SealedBlock};
-use signet_libmdbx::{Environment, Ro};
+use signet_libmdbx::{Environment, MdbxError, Ro, Rw, TxUnsync, WriteFlags};
 
 use crate::{
-    AppendError, BlockId, BlockRecord, ChainIdentity, HistoryConfig, HistoryError, OpenError, StoredBlock,
-    StoredReceipt, StoredTransaction, append::Appender, metrics::HistoryMetrics, open, tables::Tables,
-    unwind::unwind_batch, view::View,
+    AppendError, BlockId, BlockRecord, ChainIdentity, ChangeRecording, HistoryConfig, HistoryError,
+    OpenError, StoredBlock, StoredReceipt, StoredTransaction, Table, append::Appender,
+    metrics::HistoryMetrics, open, tables::Tables, unwind::unwind_batch, view::View,
 };
 
 /// Sealed blocks with their receipts, by number and hash. Cheap to clone; all methods take `&self`.
@@ -27,6 +27,7 @@ struct Inner {
     environment: Environment,
     tables: Tables,
     chain: ChainIdentity,
+    recording: ChangeRecording,
     metrics: HistoryMetrics,
     /// Held during writes and syncs.
     writer: Mutex<()>,
@@ -45,6 +46,7 @@ impl History {
             environment,
             tables,
             chain: config.chain,
+            recording: config.changes,
             metrics: HistoryMetrics::new(),
             writer: Mutex::new(()),
             durable: Mutex::new(None),
@@ -80,17 +82,17 @@ impl History {
     pub fn append(&self, records: &[BlockRecord]) -> Result<(), AppendError> {
         let start = Instant::now();
         let inner = &*self.inner;
-        let _writer = inner.writer.lock();
-        let tx = inner.environment.begin_rw_unsync()?;
-        let mut appender = Appender::new(&tx, &inner.tables, inner.chain.genesis_hash)?;
-        for record in records {
-            appender.block(record)?;
-        }
-        let head = appender.finish()?;
-        tx.commit()?;
-        if let Some(head) = head {
+        let appended = self.write(|tx, tables| {
+            let mut appender = Appender::new(tx, tables, inner.chain.genesis_hash, inner.recording)?;
+            for record in records {
+                appender.block(record)?;
+            }
+            appender.finish()
+        })?;
+        if let Some(head) = appended.head {
             inner.metrics.head_block.set(head.number as f64);
         }
+        inner.metrics.changes_total.increment(appended.changes);
         inner.metrics.append_seconds.record(start.elapsed().as_secs_f64());
         Ok(())
     }
@@ -131,12 +133,11 @@ impl History {
     pub fn unwind_to(&self, number: u64) -> Result<u64, HistoryError> {
         let mut removed = 0;
         loop {
-            let writer = self.inner.writer.lock();
-            let tx = self.inner.environment.begin_rw_unsync()?;
-            let (head, blocks) = unwind_batch(&tx, &self.inner.tables, number)?;
-            self.inner.lower_durable(head);
-            tx.commit()?;
-            drop(writer);
+            let (head, blocks) = self.write(|tx, tables| {
+                let (head, blocks) = unwind_batch(tx, tables, number)?;
+                self.inner.lower_durable(head);
+                Ok::<_, HistoryError>((head, blocks))
+            })?;
             removed += blocks;
             if head.is_none_or(|head| head.number <= number) {
                 break;
@@ -146,6 +147,25 @@ impl History {
             self.sync()?;
         }
         Ok(removed)
+    }
+
+    /// Number of the last block that a stage has done; `None` when nothing was set. Unwinding leaves it as it is.
+    ///
+    /// # Errors
+    /// [`HistoryError`].
+    pub fn stage_checkpoint(&self, name: &str) -> Result<Option<u64>, HistoryError> {
+        self.read(|view| view.stage_checkpoint(name))
+    }
+
+    /// Sets the number of the last block that a stage has done; as durable as an appended block.
+    ///
+    /// # Errors
+    /// [`HistoryError`].
+    pub fn set_stage_checkpoint(&self, name: &str, number: u64) -> Result<(), HistoryError> {
+        self.write(|tx, tables| {
+            let table = tables.get(Table::StageCheckpoints);
+            Ok(tx.put(table, name, number.to_be_bytes(), WriteFlags::UPSERT)?)
+        })
     }
 
     /// Newest block.
@@ -293,12 +313,31 @@ impl History {
         })
     }
 
-    fn read<T>(
+    pub(crate) fn read<T>(
         &self,
         read: impl FnOnce(&View<'_, Ro>) -> Result<T, HistoryError>,
     ) -> Result<T, HistoryError> {
-        let tx = self.inner.environment.begin_ro_unsync()?;
-        read(&View::new(&tx, &self.inner.tables))
+        read(&View::new(&self.begin_read()?, self.tables()))
+    }
+
+    pub(crate) fn begin_read(&self) -> Result<TxUnsync<Ro>, HistoryError> {
+        Ok(self.inner.environment.begin_ro_unsync()?)
+    }
+
+    /// One transaction, committed unless it fails.
+    pub(crate) fn write<T, E: From<MdbxError>>(
+        &self,
+        write: impl FnOnce(&TxUnsync<Rw>, &Tables) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let _writer = self.inner.writer.lock();
+        let tx = self.inner.environment.begin_rw_unsync()?;
+        let written = write(&tx, &self.inner.tables)?;
+        tx.commit()?;
+        Ok(written)
+    }
+
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.inner.tables
     }
 }
 

@@ -11,7 +11,7 @@ use signet_libmdbx::{
 use crate::{ChainIdentity, HistoryConfig, OpenError, Table, tables::Tables};
 
 /// Version of the tables and their encodings.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 const SCHEMA_KEY: &[u8] = b"schema";
 const CHAIN_KEY: &[u8] = b"chain";

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use alloy_primitives::{Address, B256};
-use rapid_primitives::{Block, BlockBody, Header, MiniBlockNumber, Receipt, SealedBlock, TransactionSigned};
+use rapid_primitives::{
+    Block, BlockBody, CodeChange, Header, MiniBlockNumber, Receipt, SealedBlock, TransactionSigned,
+};
+
+use crate::BlockReverts;
 
 /// A block to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +16,11 @@ pub struct BlockRecord {
     pub block: Arc<SealedBlock>,
     /// The mini-block that closed it; 0 for genesis and for blocks that came without mini-blocks before any did.
     pub last_mini_block: MiniBlockNumber,
+    /// What the block changed; empty for genesis, before which there is no state.
+    pub reverts: Arc<BlockReverts>,
+    /// Code that the block deployed; for genesis, all there is. It is kept for good, also if changes are not recorded: a
+    /// contract that is destroyed later takes its code out of the live state.
+    pub codes: Vec<CodeChange>,
 }
 
 /// A block without its receipts.

@@ -31,13 +31,24 @@ pub enum Table {
     TransactionHashNumbers,
     /// Number of the last transaction of a block to the number of the block; blocks without transactions are absent.
     TransactionBlocks,
-    /// What the database is: schema version and chain.
+    /// Address and block number to the RLP of the account before that block; empty when it did not exist.
+    AccountHistory,
+    /// Address, slot and block number to the value before that block, without leading zeros.
+    StorageHistory,
+    /// Block number and number of a chunk to the keys the block has in the two tables above, so that nothing has to be
+    /// searched to take the block back.
+    BlockChanges,
+    /// Code hash to code, of every contract that was ever deployed.
+    Bytecodes,
+    /// Name of a stage to the number of the last block it has done.
+    StageCheckpoints,
+    /// What the database is: schema version and chain; and from where on it has what blocks changed.
     Meta,
 }
 
 impl Table {
     /// All of them, in the order of their discriminants.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::CanonicalHeaders,
         Self::Headers,
         Self::HeaderNumbers,
@@ -50,6 +61,11 @@ impl Table {
         Self::Receipts,
         Self::TransactionHashNumbers,
         Self::TransactionBlocks,
+        Self::AccountHistory,
+        Self::StorageHistory,
+        Self::BlockChanges,
+        Self::Bytecodes,
+        Self::StageCheckpoints,
         Self::Meta,
     ];
 
@@ -69,6 +85,11 @@ impl Table {
             Self::Receipts => "Receipts",
             Self::TransactionHashNumbers => "TransactionHashNumbers",
             Self::TransactionBlocks => "TransactionBlocks",
+            Self::AccountHistory => "AccountHistory",
+            Self::StorageHistory => "StorageHistory",
+            Self::BlockChanges => "BlockChanges",
+            Self::Bytecodes => "Bytecodes",
+            Self::StageCheckpoints => "StageCheckpoints",
             Self::Meta => "Meta",
         }
     }

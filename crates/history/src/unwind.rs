@@ -3,11 +3,16 @@
 use alloy_primitives::keccak256;
 use signet_libmdbx::{Rw, TxUnsync};
 
-use crate::{BlockId, HistoryError, Table, tables::Tables, view::View};
+use crate::{
+    BlockId, HistoryError, Table,
+    changes::{Chunk, Chunks, remove_chunks},
+    tables::Tables,
+    view::{View, remove},
+};
 
-/// Transactions removed in one database transaction: bounds its memory, and a crash in between leaves a whole chain
-/// that is only longer.
-const BATCH_TRANSACTIONS: u64 = 50_000;
+/// Transactions and changes removed in one database transaction: bounds its memory, and a crash in between leaves a
+/// whole chain that is only longer.
+const BATCH_ROWS: u64 = 50_000;
 
 /// Removes blocks above `number`, newest first, until they are gone or the batch is full; returns the head left and
 /// the number of blocks removed.
@@ -17,16 +22,46 @@ pub(crate) fn unwind_batch(
     number: u64,
 ) -> Result<(Option<BlockId>, u64), HistoryError> {
     let view = View::new(tx, tables);
-    let (mut blocks, mut transactions) = (0, 0);
+    let (mut blocks, mut rows) = (0, 0);
+    let mut chunks = Vec::new();
     loop {
         let head = view.head()?;
         match head {
-            Some(block) if block.number > number && transactions < BATCH_TRANSACTIONS => {
-                transactions += remove_block(&view, block)?;
+            Some(block) if block.number > number && rows < BATCH_ROWS => {
+                rows += remove_block(&view, block)?;
+                rows += changes_of(&view, block.number, &mut chunks)?;
                 blocks += 1;
             }
-            _ => return Ok((head, blocks)),
+            _ => {
+                remove_chunks(&view, &chunks)?;
+                lower_first_changes(&view, head)?;
+                return Ok((head, blocks));
+            }
         }
+    }
+}
+
+/// Collects what the newest block changed, to be removed for many blocks at once; returns the number of values.
+fn changes_of(view: &View<'_, Rw>, number: u64, chunks: &mut Vec<Chunk>) -> Result<u64, HistoryError> {
+    let mut rows = 0;
+    for chunk in Chunks::from(view, number)? {
+        let chunk = chunk?;
+        // Those of newer blocks of this batch are collected, and still there.
+        if chunk.block > number {
+            break;
+        }
+        rows += chunk.rows();
+        chunks.push(chunk);
+    }
+    Ok(rows)
+}
+
+/// Where changes were not recorded before, they can be from the next block on.
+fn lower_first_changes(view: &View<'_, Rw>, head: Option<BlockId>) -> Result<(), HistoryError> {
+    let next = head.map_or(0, |head| head.number + 1);
+    match view.first_changes()? {
+        Some(first) if first > next => view.set_first_changes(next),
+        _ => Ok(()),
     }
 }
 
@@ -61,9 +96,4 @@ fn remove_block(view: &View<'_, Rw>, block: BlockId) -> Result<u64, HistoryError
         remove(view, table, &key)?;
     }
     Ok(indices.count)
-}
-
-fn remove(view: &View<'_, Rw>, table: Table, key: &[u8]) -> Result<(), HistoryError> {
-    view.tx.del(view.tables.get(table), key, None)?;
-    Ok(())
 }

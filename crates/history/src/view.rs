@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use alloy_eips::{Decodable2718, eip4895::Withdrawals};
 use alloy_primitives::{Address, B256, hex};
 use rapid_primitives::{BlockBody, Header, MiniBlockNumber, TransactionSigned};
-use signet_libmdbx::{TransactionKind, tx::Tx};
+use signet_libmdbx::{Rw, TransactionKind, tx::Tx};
 
 use crate::{
     BlockId, HistoryError, StoredBlock, StoredReceipt, StoredTransaction, Table,
@@ -34,7 +34,7 @@ impl<'tx, K: TransactionKind> View<'tx, K> {
             .ok_or_else(|| corrupt(table, key, "value is missing"))
     }
 
-    fn decoded<T>(
+    pub(crate) fn decoded<T>(
         &self,
         table: Table,
         key: &[u8],
@@ -86,6 +86,10 @@ impl<'tx, K: TransactionKind> View<'tx, K> {
     pub(crate) fn last_mini_block(&self, number: u64) -> Result<Option<MiniBlockNumber>, HistoryError> {
         let number = self.decoded(Table::BlockMiniBlocks, &number.to_be_bytes(), decode_number)?;
         Ok(number.map(MiniBlockNumber))
+    }
+
+    pub(crate) fn stage_checkpoint(&self, name: &str) -> Result<Option<u64>, HistoryError> {
+        self.decoded(Table::StageCheckpoints, name.as_bytes(), decode_number)
     }
 
     pub(crate) fn block(&self, number: u64) -> Result<Option<StoredBlock>, HistoryError> {
@@ -181,7 +185,7 @@ impl<'tx, K: TransactionKind> View<'tx, K> {
         })
     }
 
-    fn needed<T>(
+    pub(crate) fn needed<T>(
         &self,
         table: Table,
         key: &[u8],
@@ -249,6 +253,11 @@ fn decode_address(bytes: &[u8]) -> Option<Address> {
 
 fn decode_hash(table: Table, key: &[u8], bytes: &[u8]) -> Result<B256, HistoryError> {
     B256::try_from(bytes).map_err(|_| corrupt(table, key, "value is no hash"))
+}
+
+pub(crate) fn remove(view: &View<'_, Rw>, table: Table, key: &[u8]) -> Result<(), HistoryError> {
+    view.tx.del(view.tables.get(table), key, None)?;
+    Ok(())
 }
 
 pub(crate) fn corrupt(table: Table, key: &[u8], reason: &'static str) -> HistoryError {

@@ -166,6 +166,8 @@ impl Chain {
         self.records.push(BlockRecord {
             block: Arc::new(block),
             last_mini_block: MiniBlockNumber(number * 100),
+            reverts: Arc::default(),
+            codes: Vec::new(),
         });
     }
 

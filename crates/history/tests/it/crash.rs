@@ -5,24 +5,30 @@ use std::{
     process::Command,
 };
 
+use alloy_primitives::U256;
+
 use crate::{
-    blocks::{BlockSeed, Chain},
+    blocks::BlockSeed,
+    past::check_past,
     round_trip::check,
+    state_chain::{Action, StateChain},
 };
 
 const CHILD_DIR: &str = "RAPID_HISTORY_CRASH_DIR";
 
-fn chain() -> Chain {
-    Chain::of(
-        &(1..=20)
-            .map(|salt| BlockSeed::transfers(30, salt))
-            .collect::<Vec<_>>(),
-    )
+fn chain() -> StateChain {
+    let mut chain = StateChain::new();
+    for salt in 1..=20 {
+        let write = |slot| Action::Write(slot, U256::from(salt));
+        let actions = [(0, Action::Pay(salt)), (1, write(0)), (1, write(salt as u8 % 4))];
+        chain.grow(&BlockSeed::transfers(30, salt), &actions);
+    }
+    chain
 }
 
 /// The child: stores blocks and aborts without a sync or a close.
 fn write_and_abort(dir: &Path) -> ! {
-    let chain = chain();
+    let chain = chain().chain;
     let history = chain.open(dir);
     for record in &chain.records {
         history.append(std::slice::from_ref(record)).unwrap();
@@ -49,7 +55,8 @@ fn everything_appended_survives_an_abort() {
         .unwrap();
     assert!(!status.success());
     let chain = chain();
-    let history = chain.open(dir.path());
-    check(&history, &chain);
+    let history = chain.chain.open(dir.path());
+    check(&history, &chain.chain);
+    check_past(&history, &chain, 0);
     assert_eq!(history.durable_head(), history.head().unwrap());
 }

@@ -5,5 +5,9 @@
 mod blocks;
 mod crash;
 mod opening;
+mod past;
+mod recording;
 mod round_trip;
+mod state_chain;
+mod throughput;
 mod writing;

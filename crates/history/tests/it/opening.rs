@@ -105,7 +105,7 @@ fn another_schema_is_refused() {
             refused,
             Err(OpenError::Schema {
                 found: 9,
-                expected: 1,
+                expected: 2,
                 ..
             })
         ),

@@ -93,6 +93,8 @@ fn genesis_must_be_that_of_the_chain() {
     let other = BlockRecord {
         block: Arc::new(block),
         last_mini_block: MiniBlockNumber(0),
+        reverts: Arc::default(),
+        codes: Vec::new(),
     };
     let refused = history.append(&[other]);
     assert!(matches!(refused, Err(AppendError::Genesis { .. })), "{refused:?}");
@@ -108,6 +110,8 @@ fn counts_must_match() {
     let short = BlockRecord {
         block: Arc::new(block),
         last_mini_block: MiniBlockNumber(1),
+        reverts: Arc::default(),
+        codes: Vec::new(),
     };
     let refused = history.append(&[chain.records[0].clone(), short]);
     let counts = |it: &_| {
@@ -140,4 +144,23 @@ fn the_durable_head_follows_syncs_and_unwinds() {
     assert_eq!(history.durable_head(), history.head().unwrap());
     assert_eq!(history.durable_head().unwrap().number, 1);
     assert_eq!(history.unwind_to(1).unwrap(), 0);
+}
+
+#[test]
+fn stage_checkpoints_stay_where_they_were_set() {
+    let dir = tempfile::tempdir().unwrap();
+    let chain = chain(4);
+    let history = chain.open(dir.path());
+    assert_eq!(history.stage_checkpoint("Finish").unwrap(), None);
+    history.append(&chain.records).unwrap();
+    for number in [3, 4] {
+        history.set_stage_checkpoint("Finish", number).unwrap();
+    }
+    history.set_stage_checkpoint("Execution", 2).unwrap();
+    history.unwind_to(1).unwrap();
+    drop(history);
+    let history = chain.open(dir.path());
+    assert_eq!(history.stage_checkpoint("Finish").unwrap(), Some(4));
+    assert_eq!(history.stage_checkpoint("Execution").unwrap(), Some(2));
+    assert_eq!(history.stage_checkpoint("Headers").unwrap(), None);
 }
