@@ -19,7 +19,9 @@
 //!
 //! **Past state.** The state itself lives elsewhere; here is what each block found where it changed something. A value
 //! after block N is the value that the next change after N found: one look-up at (key, N + 1). Without a later change it
-//! is the value of today. Storing a change is one insert, with nothing to read or rewrite first.
+//! is the value of today. Storing a change is one insert, with nothing to read or rewrite first. The inserts of a block
+//! are spread over all pages of a table, those of several blocks share them: of 50,000 random accounts a block, ten
+//! blocks in one [`History::append`] are stored four times as fast as one by one (test `throughput`).
 //!
 //! **Durability.** Commits do not wait for the disk (MDBX's safe no-sync mode): `kill -9` loses nothing, a power loss
 //! goes back to the last [`History::sync`], never to a damaged database. What is lost is made again from the log, so the

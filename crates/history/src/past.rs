@@ -1,6 +1,6 @@
 //! Reading the state after stored blocks.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::btree_map::Entry};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use rapid_primitives::Account;
@@ -238,10 +238,9 @@ impl<'tx, K: TransactionKind> View<'tx, K> {
                     account.fields = Past::Was(self.needed(Table::AccountHistory, &key, decode_account)?);
                 }
                 for slot in keys.slots {
-                    if !account.storage.contains_key(&slot) {
+                    if let Entry::Vacant(entry) = account.storage.entry(slot) {
                         let key = slot_key(&keys.address, &slot, chunk.block);
-                        let before = self.needed(Table::StorageHistory, &key, decode_word)?;
-                        account.storage.insert(slot, before);
+                        entry.insert(self.needed(Table::StorageHistory, &key, decode_word)?);
                     }
                 }
             }
