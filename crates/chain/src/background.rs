@@ -9,12 +9,15 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use parking_lot::{Condvar, Mutex};
 use rapid_history::BlockRecord;
 use rapid_primitives::{CommitSequence, MiniBlockNumber, SealedBlock, SealedMiniBlock};
+use rapid_state::{Snapshot, State};
 
 use crate::{
     Chain, ChainError, FinishedBlock,
     checkpoint::{Written, write_checkpoint},
+    reverts::{BlockChanges, changes_of},
 };
 
 /// Sealed blocks that may wait for history. When it is full, sealing waits, and with it production: half a minute of
@@ -25,48 +28,71 @@ const BATCH_LEN: usize = 16;
 
 /// What history and the next checkpoint need of a sealed block.
 #[derive(Debug)]
-pub(crate) struct Sealed {
+struct Sealed {
     block: Arc<SealedBlock>,
-    last: Option<Arc<SealedMiniBlock>>,
+    mini_blocks: Vec<Arc<SealedMiniBlock>>,
+    /// The state before it, held so that what the block changed can be looked up.
+    before: Snapshot,
+    /// The state after it.
     version: CommitSequence,
 }
 
-impl Sealed {
-    pub(crate) fn of(finished: &FinishedBlock) -> Self {
-        Self {
-            block: Arc::clone(&finished.block),
-            last: finished.mini_blocks.last().cloned(),
-            version: finished.version,
-        }
-    }
+/// A sealed block on its way into history.
+#[derive(Debug)]
+pub(crate) struct HandOver {
+    block: Arc<SealedBlock>,
+    mini_blocks: Vec<Arc<SealedMiniBlock>>,
+    after: Snapshot,
+}
 
-    fn last_mini_block(&self) -> MiniBlockNumber {
-        self.last
-            .as_ref()
-            .map_or(MiniBlockNumber(0), |mini_block| mini_block.number())
+impl HandOver {
+    /// Takes what is needed of a block, and a hold on the state after it.
+    ///
+    /// # Errors
+    /// [`ChainError::VersionGone`] when that state is overrun already: more was written since than the state keeps.
+    pub(crate) fn of(finished: &FinishedBlock, state: &State) -> Result<Self, ChainError> {
+        Ok(Self {
+            block: Arc::clone(&finished.block),
+            mini_blocks: finished.mini_blocks.clone(),
+            after: state.get_at(finished.version)?,
+        })
     }
+}
+
+/// How many blocks were handed over and how many are in history.
+#[derive(Debug, Default)]
+struct Progress {
+    handed_over: u64,
+    stored: u64,
+    stopped: bool,
 }
 
 /// The running thread.
 #[derive(Debug)]
 pub(crate) struct Background {
     queue: Sender<Sealed>,
+    /// The state after the newest block handed over.
+    newest: Mutex<Snapshot>,
+    progress: Arc<(Mutex<Progress>, Condvar)>,
     thread: JoinHandle<Result<(), ChainError>>,
     log_bytes: Arc<AtomicU64>,
     stopping: Arc<AtomicBool>,
 }
 
 impl Background {
-    /// Starts the thread. `log_bytes` is what the log has grown by since the last checkpoint.
-    pub(crate) fn start(chain: Chain, log_bytes: u64) -> Result<Self, std::io::Error> {
+    /// Starts the thread. `head` is the state after the newest sealed block; `log_bytes` is what the log has grown by
+    /// since the last checkpoint.
+    pub(crate) fn start(chain: Chain, head: Snapshot, log_bytes: u64) -> Result<Self, std::io::Error> {
         let (queue, sealed) = bounded(SEALED_QUEUE_LEN);
         let log_bytes = Arc::new(AtomicU64::new(log_bytes));
         let stopping = Arc::new(AtomicBool::new(false));
+        let progress = Arc::default();
         let mut worker = Worker {
             chain,
             sealed,
             log_bytes: Arc::clone(&log_bytes),
             stopping: Arc::clone(&stopping),
+            progress: Arc::clone(&progress),
             checkpoint_at: 0,
         };
         worker.checkpoint_at = worker.chain.shared.checkpoint_log_bytes;
@@ -74,6 +100,7 @@ impl Background {
             .name("chain-history".into())
             .spawn(move || {
                 let result = worker.run();
+                worker.note(|progress| progress.stopped = true);
                 if let Err(error) = &result {
                     tracing::warn!(target: "chain::history", %error, "history writer stopped");
                 }
@@ -81,6 +108,8 @@ impl Background {
             })?;
         Ok(Self {
             queue,
+            newest: Mutex::new(head),
+            progress,
             thread,
             log_bytes,
             stopping,
@@ -91,8 +120,41 @@ impl Background {
         self.log_bytes.fetch_add(bytes, Relaxed);
     }
 
-    pub(crate) fn hand_over(&self, sealed: Sealed) -> Result<(), ChainError> {
+    /// Hands over the next sealed block; waits while history is [`SEALED_QUEUE_LEN`] blocks behind.
+    pub(crate) fn hand_over(&self, next: HandOver) -> Result<(), ChainError> {
+        let HandOver {
+            block,
+            mini_blocks,
+            after,
+        } = next;
+        let version = after.sequence();
+        let before = std::mem::replace(&mut *self.newest.lock(), after);
+        let sealed = Sealed {
+            block,
+            mini_blocks,
+            before,
+            version,
+        };
+        self.progress.0.lock().handed_over += 1;
         self.queue.send(sealed).map_err(|_| ChainError::HistoryStopped)
+    }
+
+    /// Blocks were taken back: the next one comes after this state.
+    pub(crate) fn take_back(&self, after: Snapshot) {
+        *self.newest.lock() = after;
+    }
+
+    /// Waits until everything handed over is in history.
+    pub(crate) fn await_stored(&self) -> Result<(), ChainError> {
+        let (progress, changed) = &*self.progress;
+        let mut progress = progress.lock();
+        while progress.stored < progress.handed_over {
+            if progress.stopped {
+                return Err(ChainError::HistoryStopped);
+            }
+            changed.wait(&mut progress);
+        }
+        Ok(())
     }
 
     /// Stores what was handed over and ends the thread. A checkpoint under way is given up: the log has it all.
@@ -109,7 +171,16 @@ struct Worker {
     sealed: Receiver<Sealed>,
     log_bytes: Arc<AtomicU64>,
     stopping: Arc<AtomicBool>,
+    progress: Arc<(Mutex<Progress>, Condvar)>,
     checkpoint_at: u64,
+}
+
+impl Sealed {
+    fn last_mini_block(&self) -> MiniBlockNumber {
+        self.mini_blocks
+            .last()
+            .map_or(MiniBlockNumber(0), |mini_block| mini_block.number())
+    }
 }
 
 impl Worker {
@@ -131,18 +202,29 @@ impl Worker {
         Ok(())
     }
 
+    fn note(&self, note: impl FnOnce(&mut Progress)) {
+        let (progress, changed) = &*self.progress;
+        note(&mut progress.lock());
+        changed.notify_all();
+    }
+
     fn store(&self, batch: &[Sealed]) -> Result<(), ChainError> {
-        let records: Vec<_> = batch
+        let records: Result<Vec<_>, ChainError> = batch
             .iter()
-            .map(|sealed| BlockRecord {
-                block: Arc::clone(&sealed.block),
-                last_mini_block: sealed.last_mini_block(),
-                reverts: Arc::default(),
-                codes: Vec::new(),
+            .map(|sealed| {
+                let BlockChanges { reverts, codes } = changes_of(&sealed.before, &sealed.mini_blocks)?;
+                Ok(BlockRecord {
+                    block: Arc::clone(&sealed.block),
+                    last_mini_block: sealed.last_mini_block(),
+                    reverts,
+                    codes,
+                })
             })
             .collect();
+        let records = records?;
         let shared = &self.chain.shared;
         shared.history.append(&records)?;
+        self.note(|progress| progress.stored += records.len() as u64);
         metrics::gauge!("rapid_reth_chain_recent_blocks").set(shared.blocks.read().len() as f64);
         let in_history = records.last().map_or(0, |record| record.block.number());
         let dropped = shared.blocks.write().shrink(in_history);
@@ -156,7 +238,9 @@ impl Worker {
     ///
     /// A version that is gone already means that the writers outran this thread: the next block gets the checkpoint.
     fn checkpoint(&mut self, newest: &Sealed) -> Result<(), ChainError> {
-        let Some(last) = &newest.last else { return Ok(()) };
+        let Some(last) = newest.mini_blocks.last() else {
+            return Ok(());
+        };
         let shared = &self.chain.shared;
         let Ok(snapshot) = shared.state.get_at(newest.version) else {
             metrics::counter!("rapid_reth_chain_checkpoints_missed_total").increment(1);

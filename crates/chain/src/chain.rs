@@ -1,6 +1,9 @@
 //! The read side: what everybody asks, without ever holding up the one who writes.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::SeqCst},
+};
 
 use alloy_primitives::{Address, B256};
 use arc_swap::ArcSwap;
@@ -11,12 +14,12 @@ use rapid_evm::BlockHashes;
 use rapid_history::History;
 use rapid_log::{Checkpoints, Log};
 use rapid_primitives::{BlockEnvironment, CommitSequence, SealedBlock, SealedMiniBlock};
-use rapid_state::{Snapshot, State};
+use rapid_state::State;
 use rapid_trie::AccountProof;
 use tokio::sync::broadcast;
 
 use crate::{
-    ChainError, Included, ReceiptWaiter, TransactionAt, View,
+    ChainError, Included, PastState, ReceiptWaiter, StateAt, TransactionAt, View,
     lookup::find_in_mini_blocks,
     recent::{RecentBlocks, RecentTransactions},
     waiters::Waiters,
@@ -33,6 +36,13 @@ pub enum ChainEvent {
     MiniBlock(Arc<SealedMiniBlock>),
     /// An EVM block was sealed.
     Block(Arc<SealedBlock>),
+    /// EVM blocks stopped being canonical. Those that took their place follow.
+    TakenBack {
+        /// The blocks, oldest first.
+        removed: Vec<Arc<SealedBlock>>,
+        /// Their common ancestor with what follows.
+        head: Arc<SealedBlock>,
+    },
 }
 
 /// Bounds of the chain's own work.
@@ -82,7 +92,52 @@ pub(crate) struct Shared {
     pub(crate) transactions: RecentTransactions,
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) events: broadcast::Sender<ChainEvent>,
+    /// How often blocks were taken back, counted before history loses them.
+    reorganisations: AtomicU64,
     pub(crate) checkpoint_log_bytes: u64,
+}
+
+/// What [`Shared`] is made of.
+#[derive(Debug)]
+pub(crate) struct SharedParts {
+    pub(crate) spec: Arc<ChainSpec>,
+    pub(crate) state: State,
+    pub(crate) history: Arc<History>,
+    pub(crate) log: Log,
+    pub(crate) checkpoints: Checkpoints,
+    pub(crate) view: View,
+    pub(crate) blocks: RecentBlocks,
+    pub(crate) transactions: RecentTransactions,
+    pub(crate) checkpoint_log_bytes: u64,
+}
+
+impl Shared {
+    pub(crate) fn new(parts: SharedParts) -> Self {
+        Self {
+            spec: parts.spec,
+            state: parts.state,
+            history: parts.history,
+            log: parts.log,
+            checkpoints: parts.checkpoints,
+            view: ArcSwap::from_pointee(parts.view),
+            view_update: Mutex::new(()),
+            blocks: RwLock::new(parts.blocks),
+            transactions: parts.transactions,
+            waiters: Arc::default(),
+            events: broadcast::channel(EVENT_QUEUE_LEN).0,
+            reorganisations: AtomicU64::new(0),
+            checkpoint_log_bytes: parts.checkpoint_log_bytes,
+        }
+    }
+
+    pub(crate) fn note_reorganisation(&self) {
+        self.reorganisations.fetch_add(1, SeqCst);
+        metrics::counter!("rapid_reth_chain_reorganisations_total").increment(1);
+    }
+
+    pub(crate) fn reorganisations(&self) -> u64 {
+        self.reorganisations.load(SeqCst)
+    }
 }
 
 impl Chain {
@@ -128,21 +183,19 @@ impl Chain {
         self.shared.waiters.register(hash)
     }
 
-    /// The state after a sealed block, the newest published one included.
+    /// The state after a sealed block: from memory while its version is retained, else as history keeps it.
     ///
     /// # Errors
-    /// [`ChainError::StateUnavailable`] if it is not in memory any more, [`ChainError::UnknownBlock`] if there is no
-    /// such block.
-    pub fn state_at(&self, number: u64) -> Result<Snapshot, ChainError> {
+    /// [`ChainError::StateUnavailable`] if history does not keep it, [`ChainError::UnknownBlock`] if there is no such
+    /// block.
+    pub fn state_at(&self, number: u64) -> Result<StateAt, ChainError> {
+        if number > self.view().head.number() {
+            return Err(ChainError::UnknownBlock(number));
+        }
         let version = self.shared.blocks.read().version_of(number);
-        match version {
-            Some(version) => self
-                .shared
-                .state
-                .get_at(version)
-                .map_err(|_| ChainError::StateUnavailable(number)),
-            None if number <= self.view().head.number() => Err(ChainError::StateUnavailable(number)),
-            None => Err(ChainError::UnknownBlock(number)),
+        match version.and_then(|version| self.shared.state.get_at(version).ok()) {
+            Some(snapshot) => Ok(StateAt::Live(snapshot)),
+            None => Ok(StateAt::Past(PastState::open(self, number)?)),
         }
     }
 
@@ -165,10 +218,11 @@ impl Chain {
         if let Some(recent) = self.shared.blocks.read().by_hash(&hash) {
             return Ok(Some(Arc::clone(&recent.block)));
         }
-        match self.shared.history.number_by_hash(hash)? {
-            Some(number) => self.block_by_number(number),
-            None => Ok(None),
-        }
+        let Some(number) = self.shared.history.number_by_hash(hash)? else {
+            return Ok(None);
+        };
+        // History may still have a block that was just taken back, or its number another block by now.
+        Ok(self.block_by_number(number)?.filter(|block| block.hash == hash))
     }
 
     /// Hash of a sealed block.
@@ -229,19 +283,14 @@ impl Chain {
         found
     }
 
-    /// Account and storage proofs against the state root of a sealed block.
+    /// Account and storage proofs against the state root of a sealed block. The tries of the newest blocks are in
+    /// memory; an older one is made from the newest and what was changed since, which takes time in proportion: who
+    /// serves strangers bounds the distance.
     ///
     /// # Errors
-    /// [`ChainError::StateUnavailable`] if the block's trie is not in memory any more.
+    /// [`ChainError::StateUnavailable`] if history does not keep what was changed since.
     pub fn proof(&self, number: u64, address: Address, slots: &[B256]) -> Result<AccountProof, ChainError> {
-        let trie = self
-            .shared
-            .blocks
-            .read()
-            .by_number(number)
-            .and_then(|recent| recent.trie.clone());
-        trie.map(|trie| trie.proof(address, slots))
-            .ok_or(ChainError::StateUnavailable(number))
+        Ok(self.trie_at(number)?.proof(address, slots))
     }
 
     /// The environment in which calls and estimates at `latest` run: that of the open block, or the one a block opened

@@ -6,8 +6,11 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, map::B256Map};
+use alloy_rlp::{Decodable, Encodable};
 use rapid_log::{CheckpointEntry, CheckpointMeta, CheckpointReader, Checkpoints};
-use rapid_primitives::{Account, AccountChange, CodeChange, Fate, SealedBlock, SealedMiniBlock};
+use rapid_primitives::{
+    Account, AccountChange, Block, BlockBody, CodeChange, Fate, Header, SealedBlock, SealedMiniBlock,
+};
 use rapid_state::{ReadSet, Snapshot, State};
 use rapid_trie::StateTrie;
 
@@ -48,7 +51,7 @@ pub(crate) fn write_checkpoint(
         mini_block_hash: last.hash(),
         block_number: block.number(),
         block_hash: block.hash,
-        extra: Bytes::copy_from_slice(&last.header().time_us.to_be_bytes()),
+        extra: extra(block, last),
     })?;
     let mut codes: HashSet<B256> = HashSet::new();
     for scanned in snapshot.accounts() {
@@ -72,9 +75,28 @@ pub(crate) fn write_checkpoint(
     ))
 }
 
+/// What a checkpoint says besides the state: the time of its last mini-block and the header of its block.
+fn extra(block: &SealedBlock, last: &SealedMiniBlock) -> Bytes {
+    let mut extra = last.header().time_us.to_be_bytes().to_vec();
+    block.header.encode(&mut extra);
+    extra.into()
+}
+
 /// Time of the last mini-block of a checkpoint, in microseconds.
 pub(crate) fn checkpoint_time_us(meta: &CheckpointMeta) -> u64 {
-    <[u8; 8]>::try_from(meta.extra.as_ref()).map_or(0, u64::from_be_bytes)
+    meta.extra
+        .first_chunk()
+        .map_or(0, |time| u64::from_be_bytes(*time))
+}
+
+/// The block of a checkpoint without its body, for one that is not canonical any more.
+pub(crate) fn checkpoint_head(meta: &CheckpointMeta) -> Option<SealedBlock> {
+    let mut header = meta.extra.get(size_of::<u64>()..)?;
+    let block = Block {
+        header: Header::decode(&mut header).ok()?,
+        body: BlockBody::default(),
+    };
+    Some(SealedBlock::seal(block, Vec::new(), Vec::new())).filter(|block| block.hash == meta.block_hash)
 }
 
 /// Loads a checkpoint into an empty state and builds its trie.

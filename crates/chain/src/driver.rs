@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use rapid_log::DiskState;
 use rapid_primitives::{CommitSequence, MiniBlockNumber, SealedMiniBlock};
+use rapid_state::Snapshot;
 
 use crate::{
     Chain, ChainError, ChainEvent, FinishedBlock,
-    background::{Background, Sealed},
+    background::{Background, HandOver},
 };
 
 /// Advances the chain. There is one per chain, so a node has one driver: its sequencer, or its importer.
@@ -22,8 +23,8 @@ pub struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(chain: Chain, log_bytes: u64) -> Result<Self, std::io::Error> {
-        let background = Background::start(chain.clone(), log_bytes)?;
+    pub(crate) fn new(chain: Chain, head: Snapshot, log_bytes: u64) -> Result<Self, std::io::Error> {
+        let background = Background::start(chain.clone(), head, log_bytes)?;
         Ok(Self { chain, background })
     }
 
@@ -76,10 +77,11 @@ impl Driver {
     /// Waits while history is [`crate::background::SEALED_QUEUE_LEN`] blocks behind.
     ///
     /// # Errors
-    /// [`ChainError::HistoryStopped`].
+    /// [`ChainError::HistoryStopped`]; [`ChainError::VersionGone`] when more was written since the block was closed than
+    /// the state keeps.
     pub fn seal(&self, finished: FinishedBlock) -> Result<(), ChainError> {
         let shared = &self.chain.shared;
-        let sealed = Sealed::of(&finished);
+        let next = HandOver::of(&finished, &shared.state)?;
         let block = Arc::clone(&finished.block);
         {
             let _one_at_a_time = shared.view_update.lock();
@@ -89,7 +91,16 @@ impl Driver {
             shared.view.store(Arc::new(view));
         }
         let _ = shared.events.send(ChainEvent::Block(block));
-        self.background.hand_over(sealed)
+        self.background.hand_over(next)
+    }
+
+    /// Waits until everything sealed is in history.
+    pub(crate) fn await_history(&self) -> Result<(), ChainError> {
+        self.background.await_stored()
+    }
+
+    pub(crate) const fn background(&self) -> &Background {
+        &self.background
     }
 
     /// Whether the disk has room for production to go on.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use alloy_primitives::{Address, B256};
 use rapid_consensus::{BodyError, EnvironmentError, HeaderError, OmmersError, PostExecutionError};
-use rapid_history::{AppendError, HistoryError};
+use rapid_history::{AppendError, HistoryError, PastError};
 use rapid_log::{CheckpointError, LogError, RecoveryError};
 use rapid_primitives::MiniBlockNumber;
 use rapid_state::VersionGone;
@@ -15,9 +15,25 @@ pub enum ChainError {
     /// No such block.
     #[error("block {0} not found")]
     UnknownBlock(u64),
-    /// The state of this block is not in memory any more.
+    /// No such block.
+    #[error("block {0} not found")]
+    UnknownHash(B256),
+    /// The state of this block is not kept.
     #[error("state of block {0} is not available")]
     StateUnavailable(u64),
+    /// An account names code that neither state nor history has: the datadir is damaged.
+    #[error("code {0} is missing")]
+    CodeMissing(B256),
+    /// What history keeps of the past does not give the state that was there: the datadir is damaged.
+    #[error("state of block {number} as history has it has root {found}, its header says {expected}")]
+    PastRoot {
+        /// Number of the block.
+        number: u64,
+        /// Root in its header.
+        expected: B256,
+        /// Root of the state found.
+        found: B256,
+    },
     /// A snapshot was overrun while it was read.
     #[error(transparent)]
     VersionGone(#[from] VersionGone),
@@ -47,6 +63,17 @@ pub enum ChainError {
     HistoryStopped,
 }
 
+impl From<PastError> for ChainError {
+    fn from(error: PastError) -> Self {
+        match error {
+            PastError::NotKept { number, .. } | PastError::NotStored { number, .. } => {
+                Self::StateUnavailable(number)
+            }
+            PastError::History(error) => Self::History(error),
+        }
+    }
+}
+
 /// Why a datadir cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -65,6 +92,9 @@ pub enum OpenError {
     /// The log's records cannot be read.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
+    /// More was written by one block than the state keeps.
+    #[error(transparent)]
+    VersionGone(#[from] VersionGone),
     /// A checkpoint is damaged.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -192,7 +222,15 @@ pub enum ImportError {
         /// What failed.
         reason: String,
     },
-    /// The block does not follow the head.
+    /// The block, or an ancestor of it, was found invalid before.
+    #[error("block {number} descends from an invalid block, its last valid ancestor is {last_valid}")]
+    InvalidAncestor {
+        /// Number of the block.
+        number: u64,
+        /// Hash of its nearest ancestor that is valid.
+        last_valid: B256,
+    },
+    /// The block's parent is not known.
     #[error("block {number} has parent {parent}, the head is block {head_number} {head}")]
     UnknownParent {
         /// Number of the block.
@@ -210,4 +248,21 @@ pub enum ImportError {
     /// This node failed, not the block.
     #[error(transparent)]
     Chain(#[from] ChainError),
+}
+
+impl ImportError {
+    /// Whether the block is invalid, whoever looks at it. Not so when its parent is unknown, or this node failed.
+    #[must_use]
+    pub const fn is_invalid_block(&self) -> bool {
+        !matches!(
+            self,
+            Self::UnknownParent { .. } | Self::OpenBlock(_) | Self::Chain(_)
+        )
+    }
+
+    /// Whether every block with this header is invalid. A body that does not belong to its header says nothing of the
+    /// one that does.
+    pub(crate) const fn condemns_header(&self) -> bool {
+        self.is_invalid_block() && !matches!(self, Self::Body { .. })
+    }
 }

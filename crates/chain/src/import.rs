@@ -1,25 +1,27 @@
-//! Blocks made elsewhere: checked, executed one transaction after the other, and adopted as a whole or not at all.
+//! Blocks made elsewhere: checked, executed on their parents, and made canonical as a whole or not at all. One path for
+//! files, streams and consensus clients.
 
 use std::{sync::Arc, time::SystemTime};
 
-use alloy_eip7928::{compute_block_access_list_hash, total_bal_items};
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use rapid_chainspec::EthereumHardforks;
-use rapid_consensus::{
-    ExecutionOutcome, ReceiptsDigest, TransactionRules, verify_body, verify_header,
-    verify_header_against_parent, verify_post_execution,
-};
-use rapid_evm::{BlockEnd, BlockExecutor, ExecutionError, StateDb, environment_of_header};
+use rapid_evm::environment_of_header;
 use rapid_primitives::{
-    AmsterdamClose, Block, BlockClose, BlockPosition, DiffBuilder, Header, MiniBlock, MiniBlockBody,
-    MiniBlockHeader, ProofOfWorkSeal, Receipt, SealedBlock, SealedMiniBlock, StateDiff,
+    Block, BlockClose, BlockPosition, Header, MiniBlock, MiniBlockBody, MiniBlockHeader, ProofOfWorkSeal,
+    SealedBlock,
 };
-use rapid_state::{Draft, VersionGone};
-use rayon::prelude::*;
+use rapid_state::Draft;
 
 use crate::{
-    BlockAssembly, Chain, ChainError, Driver, FinishedBlock, ImportError, Opened, Tip,
-    block_receipts::BlockReceipts, ommers::verify_ommers_on_chain,
+    BlockAssembly, Chain, ChainError, Driver, ImportError, Opened, Tip,
+    advance::{Advance, BuildBase, Extension, TakeBack},
+    execute::{
+        AncestorHashes, ExecutedBlock, Execution, ParentState, execute_block, recover_senders,
+        verify_before_execution,
+    },
+    invalid::InvalidBlocks,
+    ommers::verify_ommers_of,
+    tree::{BlockTree, TreeBlock},
 };
 
 /// What an imported block was.
@@ -29,32 +31,37 @@ pub struct ImportSummary {
     pub block: Arc<SealedBlock>,
 }
 
-/// Imports blocks on top of the head. Each becomes one mini-block in the log that opens and closes it, so a restart
-/// recovers imported and produced blocks alike.
+/// How the canonical chain changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeadChange {
+    /// Blocks that are not canonical any more, oldest first.
+    pub removed: Vec<Arc<SealedBlock>>,
+    /// Blocks that are canonical now, oldest first.
+    pub added: Vec<Arc<SealedBlock>>,
+}
+
+/// Takes blocks in, and decides with [`set_head`](Self::set_head) which of them are canonical. Each canonical block
+/// becomes one mini-block in the log that opens and closes it, so a restart recovers imported and produced blocks
+/// alike.
 #[derive(Debug)]
 pub struct Importer {
     driver: Driver,
     tip: Tip,
+    tree: BlockTree,
+    invalid: InvalidBlocks,
 }
 
-/// What executing a block gave.
-struct Execution {
-    draft: Draft,
-    receipts: Vec<Receipt>,
-    receipts_digest: ReceiptsDigest,
-    diff: StateDiff,
-    end: BlockEnd,
-    gas_used: u64,
-    blob_gas_used: u64,
+/// Where a block is.
+enum Place {
+    Canonical(Arc<SealedBlock>),
+    Tree(Arc<SealedBlock>),
 }
 
-impl Execution {
-    /// What its record says of a block from Amsterdam on.
-    fn amsterdam(&self) -> Option<AmsterdamClose> {
-        self.end.access_list.as_deref().map(|list| AmsterdamClose {
-            gas_used: self.gas_used,
-            block_access_list_hash: compute_block_access_list_hash(list),
-        })
+impl Place {
+    fn into_block(self) -> Arc<SealedBlock> {
+        match self {
+            Self::Canonical(block) | Self::Tree(block) => block,
+        }
     }
 }
 
@@ -67,7 +74,12 @@ impl Importer {
         let Opened { driver, tip, .. } = opened;
         match tip.assembly.block() {
             Some(open) => Err(ImportError::OpenBlock(open.number())),
-            None => Ok(Self { driver, tip }),
+            None => Ok(Self {
+                driver,
+                tip,
+                tree: BlockTree::default(),
+                invalid: InvalidBlocks::default(),
+            }),
         }
     }
 
@@ -82,27 +94,97 @@ impl Importer {
     /// # Errors
     /// [`ImportError`]; then nothing of the block is left behind and the head is what it was.
     pub fn import(&mut self, block: Block) -> Result<ImportSummary, ImportError> {
-        self.verify_before_execution(&block)?;
-        let senders = self.recover_senders(&block)?;
-        let execution = self.execute(&block, &senders)?;
-        let mut trie = self.tip.assembly.trie().clone();
-        trie.apply(&execution.diff.collapse());
-        let outcome = ExecutionOutcome {
-            gas_used: execution.gas_used,
-            blob_gas_used: execution.blob_gas_used,
-            receipts: execution.receipts_digest,
-            requests: execution.end.requests.as_ref(),
-            block_access_list_hash: execution
-                .amsterdam()
-                .map(|amsterdam| amsterdam.block_access_list_hash),
-            block_access_list_items: execution.end.access_list.as_deref().map_or(0, total_bal_items),
-            state_root: trie.root(),
+        let senders = recover_senders(self.chain(), &block)?;
+        self.import_with_senders(block, senders)
+    }
+
+    /// [`import`](Self::import), for who has recovered the senders already.
+    ///
+    /// # Errors
+    /// As [`import`](Self::import).
+    pub fn import_with_senders(
+        &mut self,
+        block: Block,
+        senders: Vec<Address>,
+    ) -> Result<ImportSummary, ImportError> {
+        let block = self.insert_with(block, |_| Ok(senders))?;
+        self.set_head(block.hash)?;
+        Ok(ImportSummary { block })
+    }
+
+    /// Checks a block and executes it on its parent, which may be any block that is canonical or was inserted before.
+    /// The head stays as it is. A block that is known already is not executed again.
+    ///
+    /// # Errors
+    /// [`ImportError`]; then nothing of the block is left behind, but the memory that it is invalid, if it is.
+    pub fn insert(&mut self, block: Block) -> Result<Arc<SealedBlock>, ImportError> {
+        let chain = self.chain().clone();
+        self.insert_with(block, |block| recover_senders(&chain, block))
+    }
+
+    /// Makes a block the head that is canonical or was inserted, and all between it and the canonical chain with it.
+    /// Everything is durable and published together on return.
+    ///
+    /// # Errors
+    /// [`ImportError`]; the head is what it was.
+    pub fn set_head(&mut self, hash: B256) -> Result<HeadChange, ImportError> {
+        let (ancestor, added) = self.branch_to(hash)?;
+        let head = self.chain().view().head.number();
+        self.ensure_executed(&added)?;
+        let removed = self.canonical_blocks(ancestor.number() + 1, head)?;
+        let mut tip = self.tip.clone();
+        let take_back = if removed.is_empty() {
+            None
+        } else {
+            // History must not be given blocks that it is about to lose.
+            self.driver.await_history()?;
+            let take_back = TakeBack::to(self.chain(), ancestor, removed.clone(), &tip)?;
+            tip = take_back.tip_after();
+            Some(take_back)
         };
-        verify_post_execution(&block.header, &outcome).map_err(|error| ImportError::PostExecution {
-            number: block.header.number,
-            error,
+        let mut extensions = Vec::with_capacity(added.len());
+        for block in &added {
+            let executed = self.executed(&block.hash)?.clone();
+            let mini_block = Arc::new(self.mini_block_of(&executed, &tip).seal());
+            tip = Tip::after(&mini_block, BlockAssembly::after(executed.trie.clone()));
+            extensions.push(Extension { mini_block, executed });
+        }
+        self.driver.advance(Advance {
+            take_back,
+            extensions,
         })?;
-        self.adopt(block, senders, execution, trie)
+        self.tip = tip;
+        for block in &added {
+            self.tree.remove(&block.hash);
+        }
+        for block in &removed {
+            self.tree.insert(TreeBlock::Valid(Arc::clone(block)));
+        }
+        self.tree.forget_below(self.chain().view().head.number());
+        Ok(HeadChange { removed, added })
+    }
+
+    /// Takes canonical blocks back until block `number` is the head.
+    ///
+    /// # Errors
+    /// [`ImportError`]; the head is what it was.
+    pub fn unwind_to(&mut self, number: u64) -> Result<HeadChange, ImportError> {
+        let hash = self.chain().block_hash(number)?;
+        self.set_head(hash.ok_or(ChainError::UnknownBlock(number))?)
+    }
+
+    /// A block that is canonical or was inserted.
+    ///
+    /// # Errors
+    /// [`ChainError::History`].
+    pub fn block(&self, hash: B256) -> Result<Option<Arc<SealedBlock>>, ChainError> {
+        Ok(self.find(hash)?.map(Place::into_block))
+    }
+
+    /// The nearest valid ancestor of a block that was found invalid, if it is remembered.
+    #[must_use]
+    pub fn last_valid_ancestor(&self, invalid: B256) -> Option<B256> {
+        self.invalid.last_valid_ancestor(&invalid)
     }
 
     /// Ends the import; everything imported is durable on return.
@@ -113,89 +195,163 @@ impl Importer {
         self.driver.shutdown()
     }
 
-    fn verify_before_execution(&self, block: &Block) -> Result<(), ImportError> {
-        let spec = self.chain().spec();
-        let (number, header) = (block.header.number, &block.header);
-        let head = Arc::clone(&self.chain().view().head);
-        if header.parent_hash != head.hash {
-            return Err(ImportError::UnknownParent {
-                number,
-                parent: header.parent_hash,
-                head_number: head.number(),
-                head: head.hash,
-            });
+    // ---- taking in
+
+    fn insert_with(
+        &mut self,
+        block: Block,
+        senders: impl FnOnce(&Block) -> Result<Vec<Address>, ImportError>,
+    ) -> Result<Arc<SealedBlock>, ImportError> {
+        let (number, hash) = (block.header.number, block.header.hash_slow());
+        if let Some(known) = self.block(hash)? {
+            return Ok(known);
         }
-        verify_header(spec, header)
-            .and_then(|()| verify_header_against_parent(spec, header, &head.header, head.hash))
-            .map_err(|error| ImportError::Header { number, error })?;
-        verify_body(spec, header, &block.body).map_err(|error| ImportError::Body { number, error })?;
-        verify_ommers_on_chain(self.chain(), block, head.number())
+        let parent_hash = block.header.parent_hash;
+        for known in [hash, parent_hash] {
+            if let Some(last_valid) = self.invalid.last_valid_ancestor(&known) {
+                self.invalid.insert(hash, last_valid);
+                return Err(ImportError::InvalidAncestor { number, last_valid });
+            }
+        }
+        let parent = self
+            .block(parent_hash)?
+            .ok_or_else(|| self.unknown_parent(&block.header))?;
+        verify_before_execution(self.chain(), &block, &parent.header, parent_hash)
+            .and_then(|()| verify_ommers_of(self.chain().spec(), &block, |hash| self.block(hash)))
+            .and_then(|()| senders(&block))
+            .and_then(|senders| self.execute(block, senders))
+            .inspect_err(|error| {
+                if error.condemns_header() {
+                    self.invalid.insert(hash, parent_hash);
+                }
+            })
     }
 
-    fn execute(&self, block: &Block, senders: &[Address]) -> Result<Execution, ImportError> {
-        let number = block.header.number;
-        let draft = Draft::begin(self.chain().view().state.clone());
-        let database = StateDb::new(draft, self.chain().clone());
-        let environment = environment_of_header(&block.header);
-        let mut executor = BlockExecutor::new(Arc::clone(self.chain().spec()), environment, database);
-        let mut diff = DiffBuilder::new();
-        let mut digest = BlockReceipts::begin(self.chain().spec(), number, self.tip.assembly.trie());
-        let failed = |error| block_error(number, error);
-        let mut before = executor.begin().map_err(failed)?;
-        before.extend(
-            executor
-                .store_parent_hash(block.header.parent_hash)
-                .map_err(failed)?,
-        );
-        diff.push(0, &before);
-        digest.precede(&before);
-        let mut receipts = Vec::with_capacity(block.body.transactions.len());
-        for (index, (transaction, sender)) in block.body.transactions.iter().zip(senders).enumerate() {
-            let executed = executor
-                .execute(transaction, *sender)
-                .map_err(|error| transaction_error(number, index, *sender, error))?;
-            diff.push(access_index(index + 1), &executed.changes);
-            digest.push(&executed.receipt, &executed.changes);
-            receipts.push(executed.receipt);
+    fn unknown_parent(&self, header: &Header) -> ImportError {
+        let head = Arc::clone(&self.chain().view().head);
+        ImportError::UnknownParent {
+            number: header.number,
+            parent: header.parent_hash,
+            head_number: head.number(),
+            head: head.hash,
         }
-        let withdrawals = block
-            .body
-            .withdrawals
-            .as_ref()
-            .map(|withdrawals| withdrawals.as_slice());
-        let end = executor.finish(withdrawals, &block.body.ommers).map_err(failed)?;
-        diff.push(access_index(receipts.len() + 1), &end.changes);
-        Ok(Execution {
-            gas_used: executor.gas_used(),
-            blob_gas_used: executor.blob_gas_used(),
-            draft: executor.into_state(),
-            receipts,
-            receipts_digest: digest.finish(),
-            diff: diff.finish(),
-            end,
+    }
+
+    /// Executes a block on its known parent and keeps it in the tree.
+    fn execute(&mut self, block: Block, senders: Vec<Address>) -> Result<Arc<SealedBlock>, ImportError> {
+        let execution = match self.execute_on_parent(&block, &senders) {
+            Err(ImportError::Chain(ChainError::VersionGone(_))) => {
+                // So much was written since that drafts lost what is below them. From the chain they can be had anew.
+                self.tree.forget_states();
+                self.execute_on_parent(&block, &senders)?
+            }
+            result => result?,
+        };
+        let executed = execution.of(block, senders);
+        let block = Arc::clone(&executed.block);
+        self.tree.insert(TreeBlock::Executed(Box::new(executed)));
+        Ok(block)
+    }
+
+    fn execute_on_parent(&mut self, block: &Block, senders: &[Address]) -> Result<Execution, ImportError> {
+        let parent = self.parent_state(block.header.parent_hash)?;
+        execute_block(self.chain(), &parent, block, senders)
+    }
+
+    /// What children of a known block are executed on.
+    fn parent_state(&mut self, hash: B256) -> Result<ParentState, ImportError> {
+        let chain = self.chain().clone();
+        if hash == chain.view().head.hash {
+            return Ok(ParentState {
+                draft: Draft::begin(chain.view().state.clone()),
+                trie: self.tip.assembly.trie().clone(),
+                ancestors: AncestorHashes::canonical(chain),
+            });
+        }
+        let (ancestor, branch) = self.branch_to(hash)?;
+        if branch.is_empty() {
+            let BuildBase { draft, trie } = chain.base_to_build_on(&ancestor, self.tip.assembly.trie())?;
+            let ancestors = AncestorHashes::canonical(chain);
+            return Ok(ParentState {
+                draft,
+                trie,
+                ancestors,
+            });
+        }
+        self.ensure_executed(&branch)?;
+        let parent = self.executed(&hash)?;
+        Ok(ParentState {
+            draft: Draft::begin_on(&parent.draft),
+            trie: parent.trie.clone(),
+            ancestors: AncestorHashes {
+                chain,
+                side: branch.iter().map(|block| (block.number(), block.hash)).collect(),
+            },
         })
     }
 
-    fn adopt(
-        &mut self,
-        block: Block,
-        senders: Vec<Address>,
-        execution: Execution,
-        trie: rapid_trie::StateTrie,
-    ) -> Result<ImportSummary, ImportError> {
-        let amsterdam = execution.amsterdam();
-        let Execution {
-            draft,
-            receipts,
-            diff,
-            end,
-            ..
-        } = execution;
-        let time_us = now_us().max(self.tip.time_us + 1);
+    fn executed(&self, hash: &B256) -> Result<&ExecutedBlock, ChainError> {
+        match self.tree.get(hash) {
+            Some(TreeBlock::Executed(executed)) => Ok(executed),
+            _ => Err(ChainError::UnknownHash(*hash)),
+        }
+    }
+
+    /// Executes those blocks of a branch again, oldest first, whose states are not there any more.
+    fn ensure_executed(&mut self, branch: &[Arc<SealedBlock>]) -> Result<(), ImportError> {
+        for block in branch {
+            if let Some(TreeBlock::Valid(_)) = self.tree.get(&block.hash) {
+                self.execute(block.to_block(), block.senders.clone())?;
+            }
+        }
+        Ok(())
+    }
+
+    // ---- looking up
+
+    fn find(&self, hash: B256) -> Result<Option<Place>, ChainError> {
+        if let Some(block) = self.tree.get(&hash) {
+            return Ok(Some(Place::Tree(Arc::clone(block.block()))));
+        }
+        Ok(self.chain().block_by_hash(hash)?.map(Place::Canonical))
+    }
+
+    /// The blocks from the canonical chain to a block, oldest first, and the canonical block they begin on.
+    fn branch_to(&self, hash: B256) -> Result<(Arc<SealedBlock>, Vec<Arc<SealedBlock>>), ChainError> {
+        let mut branch = Vec::new();
+        let mut next = hash;
+        loop {
+            match self.find(next)?.ok_or(ChainError::UnknownHash(next))? {
+                Place::Canonical(ancestor) => {
+                    branch.reverse();
+                    return Ok((ancestor, branch));
+                }
+                Place::Tree(block) => {
+                    next = block.header.parent_hash;
+                    branch.push(block);
+                }
+            }
+        }
+    }
+
+    fn canonical_blocks(&self, from: u64, to: u64) -> Result<Vec<Arc<SealedBlock>>, ChainError> {
+        (from..=to)
+            .map(|number| {
+                let block = self.chain().block_by_number(number)?;
+                block.ok_or(ChainError::UnknownBlock(number))
+            })
+            .collect()
+    }
+
+    // ---- records
+
+    /// The record of a whole block, after `tip`.
+    fn mini_block_of(&self, executed: &ExecutedBlock, tip: &Tip) -> MiniBlock {
+        let block = &executed.block;
         let header = MiniBlockHeader {
-            number: self.tip.mini_block.next(),
-            parent_hash: self.tip.mini_block_hash,
-            time_us,
+            number: tip.mini_block.next(),
+            parent_hash: tip.mini_block_hash,
+            time_us: now_us().max(tip.time_us + 1),
             environment: environment_of_header(&block.header),
             block_parent_hash: Some(block.header.parent_hash),
             position: BlockPosition::default(),
@@ -205,109 +361,33 @@ impl Importer {
                     .withdrawals
                     .clone()
                     .map(|withdrawals| withdrawals.into_inner()),
-                requests: end.requests,
+                requests: executed.requests.clone(),
                 proof_of_work: self.is_before_paris(&block.header).then(|| ProofOfWorkSeal {
                     nonce: block.header.nonce,
                     ommers: block.body.ommers.clone(),
                     receipts_root: block.header.receipts_root,
                 }),
-                amsterdam,
+                amsterdam: executed.amsterdam,
             }),
-            body_hash: Default::default(),
+            rewind: None,
+            body_hash: B256::ZERO,
         };
         let body = MiniBlockBody {
             transactions: block.body.transactions.clone(),
-            senders: senders.clone(),
-            receipts: receipts.clone(),
-            diff,
+            senders: block.senders.clone(),
+            receipts: block.receipts.clone(),
+            diff: executed.diff.clone(),
         };
-        let mini_block = Arc::new(MiniBlock { header, body }.seal());
-        let before = self.chain().state().sequence();
-        let version = draft.adopt(self.chain().state()).map_err(ChainError::from)?;
-        if let Err(error) = self.write(&mini_block) {
-            self.chain().state().rewind_to(before).map_err(ChainError::from)?;
-            return Err(error.into());
-        }
-        self.driver.publish(&mini_block, version);
-        let block = Arc::new(SealedBlock::seal(block, senders, receipts));
-        self.tip = Tip {
-            mini_block: mini_block.number(),
-            mini_block_hash: mini_block.hash(),
-            time_us,
-            assembly: BlockAssembly::after(trie.clone()),
-        };
-        self.driver.seal(FinishedBlock {
-            block: Arc::clone(&block),
-            trie,
-            mini_blocks: vec![mini_block],
-            version,
-        })?;
-        Ok(ImportSummary { block })
-    }
-
-    /// Recovers all senders, on all cores.
-    fn recover_senders(&self, block: &Block) -> Result<Vec<Address>, ImportError> {
-        let number = block.header.number;
-        let rules = TransactionRules::at(self.chain().spec(), number, block.header.timestamp);
-        block
-            .body
-            .transactions
-            .par_iter()
-            .with_min_len(32)
-            .enumerate()
-            .map(|(index, transaction)| {
-                rules
-                    .recover_sender(transaction)
-                    .map_err(|_| ImportError::Signature { number, index })
-            })
-            .collect()
+        MiniBlock { header, body }
     }
 
     fn is_before_paris(&self, header: &Header) -> bool {
         !self.chain().spec().is_paris_active_at_block(header.number)
     }
-
-    fn write(&self, mini_block: &SealedMiniBlock) -> Result<(), ChainError> {
-        if !self.driver.has_room() {
-            return Err(ChainError::DiskNearlyFull);
-        }
-        self.driver.append(mini_block)?;
-        self.driver.wait_announceable(mini_block.number())
-    }
 }
 
-fn access_index(index: usize) -> u32 {
-    u32::try_from(index).expect("EIP-7934 and the intrinsic gas bound a block's transactions far below 2^32")
-}
-
-fn block_error(number: u64, error: ExecutionError<VersionGone>) -> ImportError {
-    match error {
-        ExecutionError::State(gone) => ChainError::VersionGone(gone).into(),
-        other => ImportError::Execution {
-            number,
-            reason: other.to_string(),
-        },
-    }
-}
-
-fn transaction_error(
-    number: u64,
-    index: usize,
-    sender: Address,
-    error: ExecutionError<VersionGone>,
-) -> ImportError {
-    match error {
-        ExecutionError::State(gone) => ChainError::VersionGone(gone).into(),
-        other => ImportError::Transaction {
-            number,
-            index,
-            sender,
-            reason: other.to_string(),
-        },
-    }
-}
-
-fn now_us() -> u64 {
+/// Microseconds since the epoch: mini-blocks carry the time they were made at.
+pub(crate) fn now_us() -> u64 {
     let since_epoch = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();

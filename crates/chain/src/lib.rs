@@ -16,6 +16,7 @@
 //!                              |-> history (MDBX), checkpoints
 //! ```
 
+mod advance;
 mod assembly;
 mod background;
 mod block_receipts;
@@ -23,12 +24,17 @@ mod chain;
 mod checkpoint;
 mod driver;
 mod error;
+mod execute;
 mod genesis;
 mod import;
+mod invalid;
 mod lookup;
 mod ommers;
+mod past;
 mod recent;
 mod recovery;
+mod reverts;
+mod tree;
 mod view;
 mod waiters;
 
@@ -36,8 +42,9 @@ pub use assembly::{BlockAssembly, FinishedBlock};
 pub use chain::{Chain, ChainConfig, ChainEvent, EVENT_QUEUE_LEN};
 pub use driver::Driver;
 pub use error::{ChainError, ImportError, OpenError};
-pub use import::{ImportSummary, Importer};
+pub use import::{HeadChange, ImportSummary, Importer};
 pub use lookup::TransactionAt;
+pub use past::{PastReadError, PastState, StateAt};
 pub use recovery::{Opened, Tip};
 pub use view::{OpenBlock, View};
 pub use waiters::{Included, ReceiptWaiter};

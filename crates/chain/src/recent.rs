@@ -10,7 +10,7 @@ use parking_lot::RwLock;
 use rapid_primitives::{CommitSequence, SealedBlock, SealedMiniBlock};
 use rapid_trie::StateTrie;
 
-use crate::{FinishedBlock, Included};
+use crate::{FinishedBlock, Included, tree::TREE_DEPTH_MAX};
 
 /// Sealed blocks kept in memory after history has them, as long as they hold few transactions.
 const BLOCKS_KEPT: usize = 16;
@@ -18,8 +18,9 @@ const BLOCKS_KEPT: usize = 16;
 const TRANSACTIONS_KEPT: usize = 50_000;
 /// Sealed blocks whose trie stays readable for proofs: each holds a copy of every node changed since, so few.
 const TRIES_KEPT: usize = 2;
-/// Block hashes and state versions remembered: what `BLOCKHASH` can ask for (EIP-2935 serves older ones from state).
-const HASHES_KEPT: usize = 256;
+/// Block hashes and state versions remembered: the 256 that `BLOCKHASH` can ask for, of a block that may be as far
+/// below the head as the block tree reaches.
+pub(crate) const HASHES_KEPT: usize = 256 + TREE_DEPTH_MAX as usize;
 
 /// A sealed block in memory.
 #[derive(Clone, Debug)]
@@ -80,12 +81,44 @@ impl RecentBlocks {
         }
     }
 
+    /// Forgets the blocks from `number` on, which history has; returns their mini-blocks.
+    pub(crate) fn take_back(&mut self, number: u64) -> Vec<Arc<SealedMiniBlock>> {
+        self.milestones.split_off(&number);
+        let taken = self.blocks.split_off(&number);
+        let mut dropped = Vec::new();
+        for recent in taken.into_values() {
+            self.numbers.remove(&recent.block.hash);
+            dropped.extend(recent.mini_blocks);
+        }
+        dropped
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.blocks.len()
     }
 
     pub(crate) fn by_number(&self, number: u64) -> Option<&RecentBlock> {
         self.blocks.get(&number)
+    }
+
+    /// The trie of a block, if it is kept.
+    pub(crate) fn trie_of(&self, number: u64) -> Option<StateTrie> {
+        self.by_number(number)?.trie.clone()
+    }
+
+    /// The newest block and its trie.
+    pub(crate) fn newest_trie(&self) -> Option<(u64, StateTrie)> {
+        let (number, recent) = self.blocks.last_key_value()?;
+        Some((*number, recent.trie.clone()?))
+    }
+
+    /// The mini-blocks of the blocks after `number` up to `last`, in order; `None` if one of the blocks is not here.
+    pub(crate) fn mini_blocks_between(&self, number: u64, last: u64) -> Option<Vec<Arc<SealedMiniBlock>>> {
+        let mut mini_blocks = Vec::new();
+        for number in number + 1..=last {
+            mini_blocks.extend_from_slice(&self.by_number(number)?.mini_blocks);
+        }
+        Some(mini_blocks)
     }
 
     pub(crate) fn by_hash(&self, hash: &B256) -> Option<&RecentBlock> {

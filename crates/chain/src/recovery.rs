@@ -6,28 +6,24 @@
 use std::sync::Arc;
 
 use alloy_primitives::B256;
-use arc_swap::ArcSwap;
-use parking_lot::{Mutex, RwLock};
 use rapid_chainspec::ChainSpec;
-use rapid_history::{BlockRecord, ChainIdentity, ChangeRecording, History, HistoryConfig};
+use rapid_history::{BlockRecord, ChainIdentity, History, HistoryConfig};
 use rapid_log::{Checkpoints, Durability, FileStorage, Log, Recovery};
-use rapid_primitives::{AccountChange, MiniBlockNumber, SealedBlock, SealedMiniBlock};
-use rapid_state::{ReadSet, State};
+use rapid_primitives::{AccountChange, MiniBlockNumber, Rewind, SealedBlock, SealedMiniBlock};
+use rapid_state::{ReadSet, Snapshot, State};
 use rapid_trie::StateTrie;
-use tokio::sync::broadcast;
 
 use crate::{
-    BlockAssembly, Chain, ChainConfig, Driver, EVENT_QUEUE_LEN, OpenError, View,
-    chain::Shared,
-    checkpoint::{checkpoint_time_us, load_checkpoint},
+    BlockAssembly, Chain, ChainConfig, Driver, FinishedBlock, OpenError, View,
+    chain::{Shared, SharedParts},
+    checkpoint::{checkpoint_head, checkpoint_time_us, load_checkpoint},
     genesis::{genesis_allocation, genesis_block},
-    recent::{RecentBlocks, RecentTransactions},
+    recent::{HASHES_KEPT, RecentBlocks, RecentTransactions},
+    reverts::{BlockChanges, changes_of},
 };
 
 /// Blocks that a power loss can take at most under an asynchronous policy: one per mini-block of its window, and room.
 const ASYNC_LOSS_BLOCKS_MAX: u64 = 64;
-/// Hashes of blocks before the head that `BLOCKHASH` may ask for.
-const BLOCK_HASH_WINDOW: u64 = 256;
 
 /// An opened chain with the handle to advance it.
 #[derive(Debug)]
@@ -63,12 +59,7 @@ impl Chain {
             chain_id: spec.chain_id(),
             genesis_hash: spec.genesis_hash(),
         };
-        // Blocks come without what they changed as yet: recorded as such, past state would be read wrong.
-        let history_config = HistoryConfig {
-            changes: ChangeRecording::Skip,
-            ..HistoryConfig::new(identity)
-        };
-        let history = History::open(&config.dir.join("history"), &history_config)?;
+        let history = History::open(&config.dir.join("history"), &HistoryConfig::new(identity))?;
         let storage = Arc::new(FileStorage);
         let checkpoints = Checkpoints::open(&config.dir.join("checkpoints"), storage.clone())?;
         let (log, recovery) = Log::open(&config.dir.join("log"), config.log.clone(), storage)?;
@@ -83,8 +74,11 @@ impl Chain {
 struct Replay {
     spec: Arc<ChainSpec>,
     history: History,
-    history_head: u64,
+    /// From where on history has another branch, and what to say if the log does not go over to that one.
+    conflict: Option<(u64, OpenError)>,
     state: State,
+    /// The state after the head.
+    head_state: Snapshot,
     assembly: BlockAssembly,
     head: Arc<SealedBlock>,
     tip: (MiniBlockNumber, B256, u64),
@@ -99,6 +93,8 @@ struct Base {
     state: State,
     trie: StateTrie,
     head: Arc<SealedBlock>,
+    /// Set if history does not have the head.
+    conflict: Option<(u64, OpenError)>,
     tip: (MiniBlockNumber, B256, u64),
 }
 
@@ -115,13 +111,16 @@ impl Replay {
             block: Arc::clone(&genesis),
             last_mini_block: MiniBlockNumber(0),
             reverts: Arc::default(),
-            codes: Vec::new(),
+            codes: genesis_allocation(&spec)
+                .into_iter()
+                .filter_map(|change| change.code)
+                .collect(),
         }])?;
-        let history_head = history.head()?.map_or(0, |head| head.number);
         let Base {
             state,
             trie,
             head,
+            conflict,
             tip,
         } = match load_newest_checkpoint(config, &history, checkpoints)? {
             Some(base) => base,
@@ -132,12 +131,13 @@ impl Replay {
                     state,
                     trie,
                     head: genesis,
+                    conflict: None,
                     tip: (MiniBlockNumber(0), B256::ZERO, 0),
                 }
             }
         };
         let mut blocks = RecentBlocks::default();
-        let oldest = head.number().saturating_sub(BLOCK_HASH_WINDOW);
+        let oldest = head.number().saturating_sub(HASHES_KEPT as u64);
         for number in oldest..head.number() {
             if let Some(hash) = history.hash_by_number(number)? {
                 blocks.remember(number, hash, None);
@@ -147,7 +147,8 @@ impl Replay {
         let mut replay = Self {
             spec,
             history,
-            history_head,
+            conflict,
+            head_state: state.published(),
             state,
             assembly: BlockAssembly::after(trie),
             head,
@@ -179,15 +180,58 @@ impl Replay {
             mini_block.hash(),
             mini_block.header().time_us,
         );
+        if let Some(rewind) = mini_block.rewind() {
+            return self.take_back(rewind, &changes);
+        }
         let closes = mini_block.closes_block();
         self.assembly.push_with(mini_block, &changes);
         if closes { self.close() } else { Ok(()) }
+    }
+
+    /// Blocks were taken back; history may have lost them already, and may have those that came in their place.
+    fn take_back(&mut self, to: Rewind, changes: &[AccountChange]) -> Result<(), OpenError> {
+        if self
+            .conflict
+            .as_ref()
+            .is_some_and(|(number, _)| *number > to.number)
+        {
+            self.conflict = None;
+        }
+        let removed = self.blocks.hash_of(to.number + 1);
+        if removed.is_some() && self.history.hash_by_number(to.number + 1)? == removed {
+            self.history.unwind_to(to.number)?;
+        }
+        let recent = self
+            .blocks
+            .by_number(to.number)
+            .map(|recent| Arc::clone(&recent.block));
+        self.head = match recent {
+            Some(block) => block,
+            None => stored_block(&self.history, to.number, to.hash)?,
+        };
+        for mini_block in self.blocks.take_back(to.number) {
+            self.transactions.remove(&mini_block);
+        }
+        let mut trie = self.assembly.trie().clone();
+        trie.apply(changes);
+        self.assembly = BlockAssembly::after(trie);
+        self.head_state = self.state.published();
+        self.check_root()?;
+        self.remember_head();
+        Ok(())
     }
 
     /// Every record continues the block before it or opens the next one.
     fn check_place(&self, mini_block: &SealedMiniBlock) -> Result<(), OpenError> {
         let header = mini_block.header();
         let reason = match self.assembly.block() {
+            Some(_) if header.rewind.is_some() => "it goes back while a block is open",
+            None if let Some(to) = header.rewind => {
+                if self.blocks.hash_of(to.number) == Some(to.hash) && to.number < self.head.number() {
+                    return Ok(());
+                }
+                "it goes back to a block that is no ancestor"
+            }
             Some(open) if header.environment != open.environment => "its block has another environment",
             Some(open) if header.position != open.position => "it does not continue its block",
             None if header.environment.number != self.head.number() + 1 => {
@@ -211,22 +255,8 @@ impl Replay {
     fn close(&mut self) -> Result<(), OpenError> {
         let finished = self.assembly.finish(&self.spec, self.state.sequence());
         let number = finished.block.number();
-        match self.history.hash_by_number(number)? {
-            Some(expected) if expected != finished.block.hash => {
-                return Err(OpenError::BlockHash {
-                    number,
-                    expected,
-                    found: finished.block.hash,
-                });
-            }
-            Some(_) => {}
-            None => self.history.append(&[BlockRecord {
-                block: Arc::clone(&finished.block),
-                last_mini_block: finished.last_mini_block(),
-                reverts: Arc::default(),
-                codes: Vec::new(),
-            }])?,
-        }
+        self.store(&finished)?;
+        self.head_state = self.state.published();
         self.head = Arc::clone(&finished.block);
         finished
             .mini_blocks
@@ -237,6 +267,35 @@ impl Replay {
         dropped
             .iter()
             .for_each(|mini_block| self.transactions.remove(mini_block));
+        Ok(())
+    }
+
+    /// Gives history a block that it does not have. One that it has another of in its place is kept from it: the log
+    /// goes over to that branch later, or the datadir is damaged.
+    fn store(&mut self, finished: &FinishedBlock) -> Result<(), OpenError> {
+        let (number, found) = (finished.block.number(), finished.block.hash);
+        match self.history.hash_by_number(number)? {
+            Some(expected) if expected != found => {
+                self.conflict.get_or_insert((
+                    number,
+                    OpenError::BlockHash {
+                        number,
+                        expected,
+                        found,
+                    },
+                ));
+            }
+            None if self.conflict.is_none() => {
+                let BlockChanges { reverts, codes } = changes_of(&self.head_state, &finished.mini_blocks)?;
+                self.history.append(&[BlockRecord {
+                    block: Arc::clone(&finished.block),
+                    last_mini_block: finished.last_mini_block(),
+                    reverts,
+                    codes,
+                }])?;
+            }
+            _ => {}
+        }
         Ok(())
     }
 
@@ -256,8 +315,12 @@ impl Replay {
     ///
     /// Only a power loss under [`Durability::Async`] may have taken the last records from a log whose blocks history
     /// had already on the disk; they go from history too, which is the loss that policy states.
-    fn check_reached(&self, config: &ChainConfig) -> Result<(), OpenError> {
-        let (reached, stored) = (self.head.number(), self.history_head);
+    fn check_reached(&mut self, config: &ChainConfig) -> Result<(), OpenError> {
+        if let Some((_, error)) = self.conflict.take() {
+            return Err(error);
+        }
+        let stored = self.history.head()?.map_or(0, |head| head.number);
+        let reached = self.head.number();
         if reached >= stored {
             return Ok(());
         }
@@ -295,6 +358,7 @@ impl Replay {
             spec,
             history,
             state,
+            head_state,
             assembly,
             head,
             tip,
@@ -314,24 +378,21 @@ impl Replay {
             state: state.published(),
             mini_block: tip.0,
         };
-        let shared = Shared {
+        let shared = Shared::new(SharedParts {
             spec,
             state,
             history: Arc::new(history),
             log,
             checkpoints,
-            view: ArcSwap::from_pointee(view),
-            view_update: Mutex::new(()),
-            blocks: RwLock::new(blocks),
+            view,
+            blocks,
             transactions,
-            waiters: Arc::default(),
-            events: broadcast::channel(EVENT_QUEUE_LEN).0,
             checkpoint_log_bytes: config.checkpoint_log_bytes,
-        };
+        });
         let chain = Chain {
             shared: Arc::new(shared),
         };
-        let driver = Driver::new(chain.clone(), log_bytes).map_err(OpenError::Thread)?;
+        let driver = Driver::new(chain.clone(), head_state, log_bytes).map_err(OpenError::Thread)?;
         let tip = Tip {
             mini_block: tip.0,
             mini_block_hash: tip.1,
@@ -372,20 +433,30 @@ fn load_base(
     let meta = reader.meta();
     let state = State::new(config.state);
     let trie = load_checkpoint(&reader, &state)?;
-    let head = history
-        .block(meta.block_number)?
-        .filter(|block| block.hash == meta.block_hash);
-    let head = head.ok_or(OpenError::CheckpointWithoutBlock {
-        number: meta.block_number,
-        hash: meta.block_hash,
-    })?;
+    let (number, hash) = (meta.block_number, meta.block_hash);
+    let (head, conflict) = match history.block(number)?.filter(|block| block.hash == hash) {
+        Some(block) => (block, None),
+        // It was taken back since: the log says so later, and then what else was in the block is of no interest.
+        None => (
+            checkpoint_head(meta).ok_or(OpenError::CheckpointWithoutBlock { number, hash })?,
+            Some((number, OpenError::CheckpointWithoutBlock { number, hash })),
+        ),
+    };
     let tip = (meta.mini_block, meta.mini_block_hash, checkpoint_time_us(meta));
     Ok(Base {
         state,
         trie,
         head: Arc::new(head),
+        conflict,
         tip,
     })
+}
+
+fn stored_block(history: &History, number: u64, hash: B256) -> Result<Arc<SealedBlock>, OpenError> {
+    let block = history.block(number)?.filter(|block| block.hash == hash);
+    block
+        .map(Arc::new)
+        .ok_or(OpenError::CheckpointWithoutBlock { number, hash })
 }
 
 fn load_genesis(spec: &ChainSpec, state: &State) -> StateTrie {

@@ -45,6 +45,17 @@ pub(crate) async fn tell_blocks(mut events: Receiver<ChainEvent>) {
                 let elapsed = opened.take().map_or(Duration::ZERO, |opened| opened.elapsed());
                 tell_block(&block, elapsed);
             }
+            Ok(ChainEvent::TakenBack { removed, head }) => {
+                metrics::counter!("reth_blockchain_tree_reorgs").increment(1);
+                metrics::gauge!("reth_blockchain_tree_latest_reorg_depth").set(removed.len() as f64);
+                tracing::info!(
+                    target: "reth_node_events::node",
+                    depth = removed.len(),
+                    ancestor = head.number(),
+                    hash = ?head.hash,
+                    "Canonical chain reorganised"
+                );
+            }
             // A log line is worth no queue: go on with what is newest.
             Err(RecvError::Lagged(_)) => opened = None,
             Err(RecvError::Closed) => return,

@@ -26,7 +26,7 @@ pub use diff::{DiffBuilder, FateAt, StateDiff};
 pub use environment::BlockEnvironment;
 pub use mini_block::{
     AmsterdamClose, BlockClose, BlockPosition, MiniBlock, MiniBlockBody, MiniBlockHeader, ProofOfWorkSeal,
-    SealedMiniBlock,
+    Rewind, SealedMiniBlock,
 };
 pub use number::{CommitSequence, MiniBlockNumber, TransactionIndex};
 pub use record::{MAX_RECORD_BYTES, RecordError};

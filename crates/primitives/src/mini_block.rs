@@ -56,6 +56,15 @@ pub struct ProofOfWorkSeal {
     pub receipts_root: B256,
 }
 
+/// The EVM block that is the head after some were taken back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rewind {
+    /// Its number.
+    pub number: u64,
+    /// Its hash.
+    pub hash: B256,
+}
+
 /// The header of a mini-block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MiniBlockHeader {
@@ -74,6 +83,9 @@ pub struct MiniBlockHeader {
     pub position: BlockPosition,
     /// Present on the last mini-block of an EVM block.
     pub close: Option<BlockClose>,
+    /// Present on a record that takes EVM blocks back instead of adding to one. It has no transactions, its
+    /// environment and position are empty, and its diff (index 0) writes the old values forward.
+    pub rewind: Option<Rewind>,
     /// Keccak-256 of the encoded body. Filled in by [`MiniBlock::seal`].
     pub body_hash: B256,
 }
@@ -179,5 +191,11 @@ impl SealedMiniBlock {
     #[must_use]
     pub const fn closes_block(&self) -> bool {
         self.mini_block.header.close.is_some()
+    }
+
+    /// The head after it, if this record takes EVM blocks back.
+    #[must_use]
+    pub const fn rewind(&self) -> Option<Rewind> {
+        self.mini_block.header.rewind
     }
 }

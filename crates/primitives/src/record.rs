@@ -8,7 +8,7 @@ use alloy_rlp::{BufMut, Decodable, Encodable, Header as RlpHeader, RlpDecodable,
 
 use crate::{
     AmsterdamClose, BlockClose, BlockEnvironment, BlockPosition, Header, MiniBlock, MiniBlockBody,
-    MiniBlockHeader, MiniBlockNumber, ProofOfWorkSeal, Receipt, SealedMiniBlock, StateDiff,
+    MiniBlockHeader, MiniBlockNumber, ProofOfWorkSeal, Receipt, Rewind, SealedMiniBlock, StateDiff,
     TransactionSigned,
 };
 
@@ -187,7 +187,14 @@ struct HeaderRlp {
     block_parent_hash: Opt<B256>,
     position: PositionRlp,
     close: Opt<CloseRlp>,
+    rewind: Opt<RewindRlp>,
     body_hash: B256,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct RewindRlp {
+    number: u64,
+    hash: B256,
 }
 
 /// The last field came with Amsterdam and is left out before it: records of earlier forks stay what they were.
@@ -302,6 +309,9 @@ impl From<&MiniBlockHeader> for HeaderRlp {
                     block_access_list_hash: amsterdam.block_access_list_hash,
                 }),
             })),
+            rewind: Opt(header
+                .rewind
+                .map(|Rewind { number, hash }| RewindRlp { number, hash })),
             body_hash: header.body_hash,
         }
     }
@@ -348,6 +358,10 @@ impl From<HeaderRlp> for MiniBlockHeader {
                     block_access_list_hash: amsterdam.block_access_list_hash,
                 }),
             }),
+            rewind: rlp
+                .rewind
+                .0
+                .map(|RewindRlp { number, hash }| Rewind { number, hash }),
             body_hash: rlp.body_hash,
         }
     }

@@ -101,6 +101,7 @@ impl Cut {
             block_parent_hash: self.block_parent_hash,
             position: self.position,
             close: self.close,
+            rewind: None,
             body_hash: B256::ZERO,
         };
         let body = MiniBlockBody {

@@ -7,11 +7,10 @@ use std::{
 
 use alloy_eips::{BlockId, BlockNumberOrTag, RpcBlockHash};
 use alloy_primitives::B256;
-use rapid_chain::{Chain, ChainError, OpenBlock, View};
+use rapid_chain::{Chain, ChainError, OpenBlock, PastReadError, StateAt, View};
 use rapid_evm::environment_of_header;
 use rapid_pool::{HeadInfo, Pool, Recovery};
 use rapid_primitives::{BlockEnvironment, SealedBlock};
-use rapid_state::Snapshot;
 
 use super::{
     config::{EthConfig, LatestState},
@@ -60,7 +59,7 @@ pub(crate) enum BlockRef {
 /// A state with the environment in which calls on it run.
 #[derive(Debug)]
 pub(crate) struct SimulationBase {
-    pub(crate) state: Snapshot,
+    pub(crate) state: StateAt,
     pub(crate) environment: BlockEnvironment,
 }
 
@@ -143,11 +142,11 @@ impl EthContext {
     }
 
     /// The state a state query is about. The answer of `latest` depends on [`LatestState`].
-    pub(crate) fn state(&self, id: Option<BlockId>) -> RpcResult<Snapshot> {
+    pub(crate) fn state(&self, id: Option<BlockId>) -> RpcResult<StateAt> {
         let id = id.unwrap_or_default();
         let view = self.chain.view();
         if self.is_newest(&view, id) {
-            return Ok(view.state.clone());
+            return Ok(view.state.clone().into());
         }
         Ok(self.chain.state_at(self.state_number(id)?)?)
     }
@@ -160,7 +159,7 @@ impl EthContext {
         if self.is_newest(&view, id) {
             let environment = self.chain.simulation_environment(&view, now_seconds())?;
             return Ok(SimulationBase {
-                state: view.state.clone(),
+                state: view.state.clone().into(),
                 environment,
             });
         }
@@ -246,14 +245,18 @@ impl From<ChainError> for RpcError {
     fn from(error: ChainError) -> Self {
         match error {
             ChainError::UnknownBlock(number) => Self::BlockNotFound(format!("{number:#x}")),
+            ChainError::UnknownHash(hash) => hash_not_found(hash),
             ChainError::StateUnavailable(_) | ChainError::VersionGone(_) => Self::Pruned(error.to_string()),
             error => Self::internal(error),
         }
     }
 }
 
-impl From<rapid_state::VersionGone> for RpcError {
-    fn from(error: rapid_state::VersionGone) -> Self {
-        Self::Pruned(error.to_string())
+impl From<PastReadError> for RpcError {
+    fn from(error: PastReadError) -> Self {
+        match error {
+            PastReadError::History(error) => Self::internal(error),
+            error => Self::Pruned(error.to_string()),
+        }
     }
 }

@@ -221,6 +221,14 @@ impl LogAt<'_> {
     pub(crate) fn to_rpc(self) -> Log {
         convert::log(self.log.clone(), self.transaction_hash, self.index, &self.place)
     }
+
+    /// The log as it is taken back when its block is.
+    pub(crate) fn to_removed_rpc(self) -> Log {
+        Log {
+            removed: true,
+            ..self.to_rpc()
+        }
+    }
 }
 
 /// All logs of a sealed block.

@@ -5,11 +5,10 @@ use alloy_evm::{
     overrides::{StateOverrideError, apply_block_overrides, apply_state_overrides},
     rpc::TryIntoTxEnv,
 };
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256};
 use alloy_rpc_types_eth::{BlockOverrides, TransactionRequest, state::StateOverride};
-use rapid_chain::Chain;
-use rapid_evm::{ReadError, StateDb, evm_environment};
-use rapid_state::{Snapshot, VersionGone};
+use rapid_chain::{Chain, PastReadError, StateAt};
+use rapid_evm::{BlockHashes, ReadError, StateDb, evm_environment};
 use revm::{
     Database,
     context::{
@@ -25,10 +24,21 @@ use revm_inspectors::access_list::AccessListInspector;
 use super::context::{EthContext, SimulationBase};
 use crate::error::{RpcError, RpcResult};
 
-/// The state under a simulation: a snapshot, and what overrides and the run itself write on top.
-pub(crate) type SimulationDb = State<StateDb<Snapshot, Chain>>;
-type SimulationReadError = EvmDatabaseError<ReadError<VersionGone>>;
+/// The state under a simulation: that of a block, and what overrides and the run itself write on top.
+pub(crate) type SimulationDb = State<StateDb<StateAt, KnownHashes>>;
+type SimulationReadError = EvmDatabaseError<ReadError<PastReadError>>;
 type SimulationError = EVMError<SimulationReadError>;
+
+/// Hashes of all blocks, those that only history has included: a call may run on any of them.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownHashes(Chain);
+
+impl BlockHashes for KnownHashes {
+    fn block_hash(&self, number: u64) -> Option<B256> {
+        // The executor cannot tell a failing disk from a block that is not there; the next read of the state can.
+        self.0.block_hash(number).ok().flatten()
+    }
+}
 
 /// A call with everything it needs.
 #[derive(Debug)]
@@ -69,7 +79,7 @@ impl EthContext {
         env.cfg_env.tx_gas_limit_cap = Some(u64::MAX);
         env.cfg_env.memory_limit = self.config.memory_limit;
         let mut db = State::builder()
-            .with_database(StateDb::new(base.state, self.chain.clone()))
+            .with_database(StateDb::new(base.state, KnownHashes(self.chain.clone())))
             .build();
         if let Some(block) = overrides.block {
             apply_block_overrides(*block, &mut db, &mut env.block_env);

@@ -10,7 +10,7 @@ use alloy_primitives::{
     Address,
     map::{AddressHashSet, B256HashSet},
 };
-use alloy_rpc_types_eth::Filter;
+use alloy_rpc_types_eth::{Filter, Log};
 use jsonrpsee::{
     PendingSubscriptionSink, RpcModule,
     core::RegisterMethodError,
@@ -229,26 +229,36 @@ fn deliver_mini_block(hub: &Hub<()>, chain: &Chain, event: &ChainEvent) {
 }
 
 fn deliver_logs(hub: &Hub<Box<Filter>>, _: &Chain, event: &ChainEvent) {
-    if let ChainEvent::Block(block) = event {
-        push_logs(hub, block_logs(block));
+    match event {
+        ChainEvent::Block(block) => push_logs(hub, block_logs(block), LogAt::to_rpc),
+        ChainEvent::TakenBack { removed, .. } => {
+            for block in removed.iter().rev() {
+                push_logs(hub, block_logs(block), LogAt::to_removed_rpc);
+            }
+        }
+        ChainEvent::MiniBlock(_) => {}
     }
 }
 
 fn deliver_pending_logs(hub: &Hub<Box<Filter>>, _: &Chain, event: &ChainEvent) {
     if let ChainEvent::MiniBlock(mini_block) = event {
-        push_logs(hub, mini_block_logs(mini_block));
+        push_logs(hub, mini_block_logs(mini_block), LogAt::to_rpc);
     }
 }
 
 /// Each log is serialised once, and only if somebody's filter matches it.
-fn push_logs<'a>(hub: &Hub<Box<Filter>>, logs: impl Iterator<Item = LogAt<'a>>) {
+fn push_logs<'a>(
+    hub: &Hub<Box<Filter>>,
+    logs: impl Iterator<Item = LogAt<'a>>,
+    to_rpc: impl Fn(LogAt<'a>) -> Log,
+) {
     let mut logs: Vec<Lazy<LogAt<'_>>> = logs.map(Lazy::new).collect();
     if logs.is_empty() {
         return;
     }
     hub.deliver(|filter, push| {
         for log in logs.iter_mut().filter(|log| filter.matches(log.value.log)) {
-            push(log.get(|at| at.to_rpc()));
+            push(log.get(|at| to_rpc(*at)));
         }
     });
 }

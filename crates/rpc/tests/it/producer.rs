@@ -93,6 +93,7 @@ impl Producer {
             block_parent_hash: Some(view.head.hash),
             position: open.position,
             close,
+            rewind: None,
             body_hash: B256::ZERO,
         };
         let sealed = Arc::new(MiniBlock { header, body }.seal());

@@ -1,0 +1,241 @@
+//! One block, executed on the state of its parent, wherever that is: the rules are asked in the order of their price.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use alloy_eip7928::{compute_block_access_list_hash, total_bal_items};
+use alloy_eips::eip7685::Requests;
+use alloy_primitives::{Address, B256};
+use rapid_consensus::{
+    ExecutionOutcome, ReceiptsDigest, TransactionRules, verify_body, verify_header,
+    verify_header_against_parent, verify_post_execution,
+};
+use rapid_evm::{BlockExecutor, BlockHashes, ExecutionError, StateDb, environment_of_header};
+use rapid_primitives::{AmsterdamClose, Block, DiffBuilder, Header, Receipt, SealedBlock, StateDiff};
+use rapid_state::{Draft, VersionGone};
+use rapid_trie::StateTrie;
+use rayon::prelude::*;
+
+use crate::{Chain, ChainError, ImportError, block_receipts::BlockReceipts};
+
+/// Signatures one task recovers: below that, handing them to another core costs more than it saves.
+const RECOVERY_BATCH_LEN: usize = 32;
+
+/// A block that was checked and executed on its parent.
+#[derive(Clone, Debug)]
+pub(crate) struct ExecutedBlock {
+    pub(crate) block: Arc<SealedBlock>,
+    /// The state after it.
+    pub(crate) draft: Draft,
+    pub(crate) trie: StateTrie,
+    pub(crate) diff: StateDiff,
+    pub(crate) requests: Option<Requests>,
+    /// What its record says of a block from Amsterdam on.
+    pub(crate) amsterdam: Option<AmsterdamClose>,
+}
+
+/// What a block is executed on.
+#[derive(Clone, Debug)]
+pub(crate) struct ParentState {
+    /// An empty draft on the state after it.
+    pub(crate) draft: Draft,
+    pub(crate) trie: StateTrie,
+    pub(crate) ancestors: AncestorHashes,
+}
+
+/// Hashes of a block's ancestors: those that are not canonical, and the chain for what is below them.
+#[derive(Clone, Debug)]
+pub(crate) struct AncestorHashes {
+    pub(crate) chain: Chain,
+    pub(crate) side: BTreeMap<u64, B256>,
+}
+
+impl AncestorHashes {
+    /// Those of a block whose ancestors are all canonical.
+    pub(crate) const fn canonical(chain: Chain) -> Self {
+        Self {
+            chain,
+            side: BTreeMap::new(),
+        }
+    }
+}
+
+impl BlockHashes for AncestorHashes {
+    fn block_hash(&self, number: u64) -> Option<B256> {
+        match self.side.get(&number) {
+            Some(hash) => Some(*hash),
+            None => BlockHashes::block_hash(&self.chain, number),
+        }
+    }
+}
+
+/// Recovers all senders, on all cores.
+///
+/// # Errors
+/// [`ImportError::Signature`] with the first that is invalid.
+pub(crate) fn recover_senders(chain: &Chain, block: &Block) -> Result<Vec<Address>, ImportError> {
+    let number = block.header.number;
+    let rules = TransactionRules::at(chain.spec(), number, block.header.timestamp);
+    block
+        .body
+        .transactions
+        .par_iter()
+        .with_min_len(RECOVERY_BATCH_LEN)
+        .enumerate()
+        .map(|(index, transaction)| {
+            rules
+                .recover_sender(transaction)
+                .map_err(|_| ImportError::Signature { number, index })
+        })
+        .collect()
+}
+
+/// Checks what needs neither senders nor state: the header by itself and under its parent, and the body.
+pub(crate) fn verify_before_execution(
+    chain: &Chain,
+    block: &Block,
+    parent: &Header,
+    parent_hash: B256,
+) -> Result<(), ImportError> {
+    let (spec, header, number) = (chain.spec(), &block.header, block.header.number);
+    verify_header(spec, header)
+        .and_then(|()| verify_header_against_parent(spec, header, parent, parent_hash))
+        .map_err(|error| ImportError::Header { number, error })?;
+    verify_body(spec, header, &block.body).map_err(|error| ImportError::Body { number, error })
+}
+
+/// Executes a block that passed [`verify_before_execution`], and compares what it does with what its header says.
+pub(crate) fn execute_block(
+    chain: &Chain,
+    parent: &ParentState,
+    block: &Block,
+    senders: &[Address],
+) -> Result<Execution, ImportError> {
+    let mut execution = run(chain, parent, block, senders)?;
+    execution.trie.apply(&execution.diff.collapse());
+    let outcome = ExecutionOutcome {
+        gas_used: execution.gas_used,
+        blob_gas_used: execution.blob_gas_used,
+        receipts: execution.receipts_digest,
+        requests: execution.requests.as_ref(),
+        block_access_list_hash: execution
+            .amsterdam
+            .map(|amsterdam| amsterdam.block_access_list_hash),
+        block_access_list_items: execution.access_list_items,
+        state_root: execution.trie.root(),
+    };
+    let number = block.header.number;
+    verify_post_execution(&block.header, &outcome)
+        .map_err(|error| ImportError::PostExecution { number, error })?;
+    Ok(execution)
+}
+
+/// What executing a block gave.
+pub(crate) struct Execution {
+    draft: Draft,
+    trie: StateTrie,
+    receipts: Vec<Receipt>,
+    receipts_digest: ReceiptsDigest,
+    diff: StateDiff,
+    requests: Option<Requests>,
+    amsterdam: Option<AmsterdamClose>,
+    access_list_items: u64,
+    gas_used: u64,
+    blob_gas_used: u64,
+}
+
+impl Execution {
+    /// Puts it together with the block that was executed.
+    pub(crate) fn of(self, block: Block, senders: Vec<Address>) -> ExecutedBlock {
+        ExecutedBlock {
+            block: Arc::new(SealedBlock::seal(block, senders, self.receipts)),
+            draft: self.draft,
+            trie: self.trie,
+            diff: self.diff,
+            requests: self.requests,
+            amsterdam: self.amsterdam,
+        }
+    }
+}
+
+fn run(
+    chain: &Chain,
+    parent: &ParentState,
+    block: &Block,
+    senders: &[Address],
+) -> Result<Execution, ImportError> {
+    let number = block.header.number;
+    let database = StateDb::new(parent.draft.clone(), parent.ancestors.clone());
+    let environment = environment_of_header(&block.header);
+    let mut executor = BlockExecutor::new(Arc::clone(chain.spec()), environment, database);
+    let mut diff = DiffBuilder::new();
+    let failed = |error| block_error(number, error);
+    let mut digest = BlockReceipts::begin(chain.spec(), number, &parent.trie);
+    let mut before = executor.begin().map_err(failed)?;
+    let parent_hash = block.header.parent_hash;
+    before.extend(executor.store_parent_hash(parent_hash).map_err(failed)?);
+    diff.push(0, &before);
+    digest.precede(&before);
+    let mut receipts = Vec::with_capacity(block.body.transactions.len());
+    for (index, (transaction, sender)) in block.body.transactions.iter().zip(senders).enumerate() {
+        let executed = executor
+            .execute(transaction, *sender)
+            .map_err(|error| transaction_error(number, index, *sender, error))?;
+        diff.push(access_index(index + 1), &executed.changes);
+        digest.push(&executed.receipt, &executed.changes);
+        receipts.push(executed.receipt);
+    }
+    let withdrawals = block
+        .body
+        .withdrawals
+        .as_ref()
+        .map(|withdrawals| withdrawals.as_slice());
+    let end = executor.finish(withdrawals, &block.body.ommers).map_err(failed)?;
+    diff.push(access_index(receipts.len() + 1), &end.changes);
+    let access_list = end.access_list.as_deref();
+    Ok(Execution {
+        amsterdam: access_list.map(|list| AmsterdamClose {
+            gas_used: executor.gas_used(),
+            block_access_list_hash: compute_block_access_list_hash(list),
+        }),
+        access_list_items: access_list.map_or(0, total_bal_items),
+        receipts_digest: digest.finish(),
+        gas_used: executor.gas_used(),
+        blob_gas_used: executor.blob_gas_used(),
+        draft: executor.into_state(),
+        trie: parent.trie.clone(),
+        receipts,
+        diff: diff.finish(),
+        requests: end.requests,
+    })
+}
+
+fn access_index(index: usize) -> u32 {
+    u32::try_from(index).expect("EIP-7934 and the intrinsic gas bound a block's transactions far below 2^32")
+}
+
+fn block_error(number: u64, error: ExecutionError<VersionGone>) -> ImportError {
+    match error {
+        ExecutionError::State(gone) => ChainError::VersionGone(gone).into(),
+        other => ImportError::Execution {
+            number,
+            reason: other.to_string(),
+        },
+    }
+}
+
+fn transaction_error(
+    number: u64,
+    index: usize,
+    sender: Address,
+    error: ExecutionError<VersionGone>,
+) -> ImportError {
+    match error {
+        ExecutionError::State(gone) => ChainError::VersionGone(gone).into(),
+        other => ImportError::Transaction {
+            number,
+            index,
+            sender,
+            reason: other.to_string(),
+        },
+    }
+}
