@@ -197,8 +197,9 @@ impl Replay {
         {
             self.conflict = None;
         }
-        let removed = self.blocks.hash_of(to.number + 1);
-        if removed.is_some() && self.history.hash_by_number(to.number + 1)? == removed {
+        // Where history has more than was replayed so far it was written later, and is not to be gone back on.
+        let stored = self.history.head()?;
+        if stored.is_some_and(|stored| (stored.number, stored.hash) == (self.head.number(), self.head.hash)) {
             self.history.unwind_to(to.number)?;
         }
         let recent = self

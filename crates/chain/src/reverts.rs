@@ -12,6 +12,9 @@ use rapid_state::{Snapshot, VersionGone};
 
 use crate::{Chain, ChainError};
 
+/// How often history and memory are asked for what was changed, when a block moves from one to the other meanwhile.
+const TRIES: usize = 16;
+
 /// What a block changed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BlockChanges {
@@ -98,34 +101,47 @@ impl Chain {
     /// # Errors
     /// [`ChainError::StateUnavailable`] if history does not keep what was changed since.
     pub(crate) fn changes_back(&self, newest: u64, number: u64) -> Result<Vec<AccountChange>, ChainError> {
-        let past = self.shared.history.state_after(number)?;
-        let stored = past.head().number;
-        let mut reverts = past.reverts()?;
-        drop(past);
-        if stored < newest {
-            let newer = self.reverts_in_memory(stored, newest)?;
-            reverts = BlockReverts::merged([&reverts, &newer]);
-        }
-        reverts
+        self.reverts_back(newest, number)?
             .into_accounts()
             .into_iter()
             .map(|revert| self.change_back(revert))
             .collect()
     }
 
-    /// What blocks changed that history does not have yet.
-    fn reverts_in_memory(&self, stored: u64, newest: u64) -> Result<BlockReverts, ChainError> {
+    fn reverts_back(&self, newest: u64, number: u64) -> Result<BlockReverts, ChainError> {
+        for _ in 0..TRIES {
+            let stored = self.shared.history.head()?.map_or(0, |head| head.number);
+            if stored >= newest && stored > number {
+                return Ok(self.shared.history.reverts_to(number)?);
+            }
+            // What leaves memory between the two questions has come into history meanwhile: then ask both again.
+            let Some(newer) = self.reverts_in_memory(stored.max(number), newest)? else {
+                continue;
+            };
+            if stored <= number {
+                return Ok(newer);
+            }
+            // History may have more by now; what is the same in both counts once.
+            let older = self.shared.history.reverts_to(number)?;
+            return Ok(BlockReverts::merged([&older, &newer]));
+        }
+        Err(ChainError::StateUnavailable(number))
+    }
+
+    /// What the blocks after `stored` changed, which history does not have yet; `None` if one of them is not in memory
+    /// any more.
+    fn reverts_in_memory(&self, stored: u64, newest: u64) -> Result<Option<BlockReverts>, ChainError> {
         let (version, mini_blocks) = {
             let recent = self.shared.blocks.read();
             let version = recent.version_of(stored);
             (version, recent.mini_blocks_between(stored, newest))
         };
         let (Some(version), Some(mini_blocks)) = (version, mini_blocks) else {
-            return Err(ChainError::StateUnavailable(stored));
+            return Ok(None);
         };
         let before = self.shared.state.get_at(version)?;
         let changes = changes_of(&before, &mini_blocks)?;
-        Ok(Arc::unwrap_or_clone(changes.reverts))
+        Ok(Some(Arc::unwrap_or_clone(changes.reverts)))
     }
 
     fn change_back(&self, revert: AccountRevert) -> Result<AccountChange, ChainError> {

@@ -8,8 +8,8 @@ use rapid_primitives::SealedBlock;
 
 use crate::execute::ExecutedBlock;
 
-/// Blocks kept beside the canonical chain. Beyond it the lowest go: they are the least likely to become canonical, and
-/// whoever wants one can hand it in again.
+/// Blocks kept beside the canonical chain. Beyond it those go that have been there longest: whoever wants one can hand
+/// it in again.
 pub(crate) const TREE_BLOCKS_MAX: usize = 512;
 
 /// How far below the head a block may be before it is forgotten: two epochs, which is as deep as an unfinalised
@@ -28,8 +28,10 @@ pub(crate) enum TreeBlock {
 /// Blocks that are not canonical, by hash. Bounded by [`TREE_BLOCKS_MAX`] and [`TREE_DEPTH_MAX`].
 #[derive(Debug, Default)]
 pub(crate) struct BlockTree {
-    blocks: B256Map<TreeBlock>,
-    by_number: BTreeMap<u64, Vec<B256>>,
+    blocks: B256Map<(u64, TreeBlock)>,
+    /// In the order they came.
+    by_age: BTreeMap<u64, B256>,
+    next_age: u64,
 }
 
 impl TreeBlock {
@@ -43,31 +45,28 @@ impl TreeBlock {
 
 impl BlockTree {
     pub(crate) fn get(&self, hash: &B256) -> Option<&TreeBlock> {
-        self.blocks.get(hash)
+        self.blocks.get(hash).map(|(_, block)| block)
     }
 
     /// Adds a block, or replaces what is known of it.
     pub(crate) fn insert(&mut self, block: TreeBlock) {
-        let (hash, number) = (block.block().hash, block.block().number());
-        if self.blocks.insert(hash, block).is_none() {
-            self.by_number.entry(number).or_default().push(hash);
-        }
+        let hash = block.block().hash;
+        self.remove(&hash);
+        self.blocks.insert(hash, (self.next_age, block));
+        self.by_age.insert(self.next_age, hash);
+        self.next_age += 1;
         while self.blocks.len() > TREE_BLOCKS_MAX {
-            self.forget_lowest();
+            if let Some((_, oldest)) = self.by_age.pop_first() {
+                self.blocks.remove(&oldest);
+            }
         }
         self.tell_size();
     }
 
     /// Takes a block out, to make it canonical.
     pub(crate) fn remove(&mut self, hash: &B256) -> Option<TreeBlock> {
-        let block = self.blocks.remove(hash)?;
-        let number = block.block().number();
-        if let Some(hashes) = self.by_number.get_mut(&number) {
-            hashes.retain(|other| other != hash);
-            if hashes.is_empty() {
-                self.by_number.remove(&number);
-            }
-        }
+        let (age, block) = self.blocks.remove(hash)?;
+        self.by_age.remove(&age);
         self.tell_size();
         Some(block)
     }
@@ -75,28 +74,21 @@ impl BlockTree {
     /// Forgets blocks that the chain has left too far behind.
     pub(crate) fn forget_below(&mut self, head: u64) {
         let floor = head.saturating_sub(TREE_DEPTH_MAX);
-        while self
-            .by_number
-            .first_key_value()
-            .is_some_and(|(number, _)| *number < floor)
-        {
-            self.forget_lowest();
-        }
+        let by_age = &mut self.by_age;
+        self.blocks.retain(|_, (age, block)| {
+            let stays = block.block().number() >= floor;
+            if !stays {
+                by_age.remove(age);
+            }
+            stays
+        });
         self.tell_size();
     }
 
     /// Gives up the executed states, which were overrun; the blocks stay known.
     pub(crate) fn forget_states(&mut self) {
-        for block in self.blocks.values_mut() {
+        for (_, block) in self.blocks.values_mut() {
             *block = TreeBlock::Valid(Arc::clone(block.block()));
-        }
-    }
-
-    fn forget_lowest(&mut self) {
-        if let Some((_, hashes)) = self.by_number.pop_first() {
-            for hash in hashes {
-                self.blocks.remove(&hash);
-            }
         }
     }
 
@@ -125,13 +117,18 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_go_when_there_are_too_many() {
+    fn the_oldest_go_when_there_are_too_many() {
         let mut tree = BlockTree::default();
-        let first = block(1, 0);
+        let (first, second) = (block(2, 0), block(2, 1));
         tree.insert(first.clone());
-        (0..TREE_BLOCKS_MAX as u64).for_each(|salt| tree.insert(block(2, salt)));
-        assert!(tree.get(&first.block().hash).is_none());
+        tree.insert(second.clone());
+        // Known again, so it is the younger one now.
+        tree.insert(first.clone());
+        (1..TREE_BLOCKS_MAX as u64).for_each(|salt| tree.insert(block(1, salt)));
+        assert!(tree.get(&second.block().hash).is_none());
+        assert!(tree.get(&first.block().hash).is_some());
         assert_eq!(tree.blocks.len(), TREE_BLOCKS_MAX);
+        assert_eq!(tree.by_age.len(), TREE_BLOCKS_MAX);
     }
 
     #[test]
@@ -143,6 +140,6 @@ mod tests {
         tree.forget_below(10 + TREE_DEPTH_MAX);
         assert!(tree.get(&deep.block().hash).is_none());
         assert!(tree.remove(&recent.block().hash).is_some());
-        assert!(tree.by_number.is_empty());
+        assert!(tree.by_age.is_empty());
     }
 }

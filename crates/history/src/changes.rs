@@ -1,7 +1,5 @@
 //! The rows of what blocks changed: their keys, and writing, listing and removing them.
 
-use std::borrow::Cow;
-
 use alloy_primitives::{Address, U256};
 use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
 use rapid_primitives::Account;
@@ -218,7 +216,7 @@ impl<'tx, K: TransactionKind> Chunks<'tx, K> {
 
     fn read(&mut self) -> Result<Option<Chunk>, HistoryError> {
         let row = match self.from.take() {
-            Some(key) => self.cursor.set_range::<Cow<'_, [u8]>, Cow<'_, [u8]>>(&key)?,
+            Some(key) => self.cursor.set_range::<Vec<u8>, Vec<u8>>(&key)?,
             None => self.cursor.next()?,
         };
         row.map(|(key, value)| Chunk::read(&key, &value)).transpose()

@@ -1,6 +1,6 @@
 //! Reading the state after stored blocks.
 
-use std::{borrow::Cow, collections::btree_map::Entry};
+use std::collections::btree_map::Entry;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use rapid_primitives::Account;
@@ -209,7 +209,7 @@ impl<'tx, K: TransactionKind> View<'tx, K> {
     ) -> Result<Past<T>, HistoryError> {
         let subject = &key[..key.len() - size_of::<u64>()];
         let mut cursor = self.tx.cursor(self.tables.get(table))?;
-        let change = cursor.set_range::<Cow<'_, [u8]>, Cow<'_, [u8]>>(key)?;
+        let change = cursor.set_range::<Vec<u8>, Vec<u8>>(key)?;
         match change {
             Some((found, before)) if found.starts_with(subject) => decode(&before)
                 .map(Past::Was)
@@ -220,7 +220,7 @@ impl<'tx, K: TransactionKind> View<'tx, K> {
 
     fn code(&self, hash: &B256) -> Result<Option<Bytes>, HistoryError> {
         let code = self.get(Table::Bytecodes, hash.as_slice())?;
-        Ok(code.map(|code| Bytes::from(code.into_owned())))
+        Ok(code.map(Bytes::from))
     }
 
     /// What the blocks from `first` to `last` changed together. A value is read only where the change is the oldest.

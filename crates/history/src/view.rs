@@ -1,7 +1,5 @@
 //! Typed reads inside one transaction, reading or writing.
 
-use std::borrow::Cow;
-
 use alloy_eips::{Decodable2718, eip4895::Withdrawals};
 use alloy_primitives::{Address, B256, hex};
 use rapid_primitives::{BlockBody, Header, MiniBlockNumber, TransactionSigned};
@@ -25,11 +23,13 @@ impl<'tx, K: TransactionKind> View<'tx, K> {
         Self { tx, tables }
     }
 
-    pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Cow<'tx, [u8]>>, HistoryError> {
+    /// A value, copied: borrowing makes the binding ask MDBX whether the page of the value is dirty, which in a writing
+    /// transaction it sometimes refuses to answer (`EINVAL`), and all values are decoded at once anyway.
+    pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, HistoryError> {
         Ok(self.tx.get(self.tables.get(table).dbi(), key)?)
     }
 
-    fn need(&self, table: Table, key: &[u8]) -> Result<Cow<'tx, [u8]>, HistoryError> {
+    fn need(&self, table: Table, key: &[u8]) -> Result<Vec<u8>, HistoryError> {
         self.get(table, key)?
             .ok_or_else(|| corrupt(table, key, "value is missing"))
     }
@@ -50,7 +50,7 @@ impl<'tx, K: TransactionKind> View<'tx, K> {
 
     pub(crate) fn head(&self) -> Result<Option<BlockId>, HistoryError> {
         let mut cursor = self.tx.cursor(self.tables.get(Table::CanonicalHeaders))?;
-        let Some((key, hash)) = cursor.last::<Cow<'_, [u8]>, Cow<'_, [u8]>>()? else {
+        let Some((key, hash)) = cursor.last::<Vec<u8>, Vec<u8>>()? else {
             return Ok(None);
         };
         let number =
@@ -215,7 +215,7 @@ impl<'tx, K: TransactionKind> View<'tx, K> {
             return Ok(values);
         }
         let mut cursor = self.tx.cursor(self.tables.get(table))?;
-        let mut item = cursor.set_range::<Cow<'_, [u8]>, Cow<'_, [u8]>>(&indices.first.to_be_bytes())?;
+        let mut item = cursor.set_range::<Vec<u8>, Vec<u8>>(&indices.first.to_be_bytes())?;
         for number in indices.first..indices.end() {
             let key = number.to_be_bytes();
             let Some((_, value)) = item.filter(|(found, _)| found[..] == key) else {
@@ -236,7 +236,7 @@ impl<'tx, K: TransactionKind> View<'tx, K> {
         let table = Table::TransactionBlocks;
         let key = transaction.to_be_bytes();
         let mut cursor = self.tx.cursor(self.tables.get(table))?;
-        let block = cursor.set_range::<Cow<'_, [u8]>, Cow<'_, [u8]>>(&key)?;
+        let block = cursor.set_range::<Vec<u8>, Vec<u8>>(&key)?;
         let number = block.and_then(|(_, number)| decode_number(&number));
         number.ok_or_else(|| corrupt(table, &key, "no block holds the transaction"))
     }

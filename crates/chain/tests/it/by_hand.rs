@@ -83,10 +83,19 @@ pub(crate) fn sibling(parent: &Header, extra_data: &'static [u8]) -> Header {
 }
 
 /// Imports a block whose header says nothing of its execution: what the importer expects is filled in, field by field.
-pub(crate) fn import(importer: &mut Importer, mut block: Block) -> Block {
+pub(crate) fn import(importer: &mut Importer, block: Block) -> Block {
+    complete(block, |block| importer.import(block).map(drop))
+}
+
+/// Inserts such a block without making it the head.
+pub(crate) fn insert(importer: &mut Importer, block: Block) -> Block {
+    complete(block, |block| importer.insert(block).map(drop))
+}
+
+fn complete(mut block: Block, mut take: impl FnMut(Block) -> Result<(), ImportError>) -> Block {
     loop {
-        let error = match importer.import(block.clone()) {
-            Ok(_) => return block,
+        let error = match take(block.clone()) {
+            Ok(()) => return block,
             Err(ImportError::PostExecution { error, .. }) => error,
             Err(other) => panic!("{other}"),
         };
