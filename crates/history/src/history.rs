@@ -10,7 +10,7 @@ use signet_libmdbx::{Environment, MdbxError, Ro, Rw, TxUnsync, WriteFlags};
 use crate::{
     AppendError, BlockId, BlockRecord, ChainIdentity, ChangeRecording, HistoryConfig, HistoryError,
     OpenError, StoredBlock, StoredReceipt, StoredTransaction, Table, append::Appender,
-    metrics::HistoryMetrics, open, tables::Tables, unwind::unwind_batch, view::View,
+    lookup::rebuild_lookup, metrics::HistoryMetrics, open, tables::Tables, unwind::unwind_batch, view::View,
 };
 
 /// Sealed blocks with their receipts, by number and hash. Cheap to clone; all methods take `&self`.
@@ -162,10 +162,32 @@ impl History {
     /// # Errors
     /// [`HistoryError`].
     pub fn set_stage_checkpoint(&self, name: &str, number: u64) -> Result<(), HistoryError> {
+        self.set_stage_checkpoints([(name, number)])
+    }
+
+    /// [`set_stage_checkpoint`](Self::set_stage_checkpoint) for several stages, all or none.
+    ///
+    /// # Errors
+    /// [`HistoryError`].
+    pub fn set_stage_checkpoints<'a>(
+        &self,
+        checkpoints: impl IntoIterator<Item = (&'a str, u64)>,
+    ) -> Result<(), HistoryError> {
         self.write(|tx, tables| {
             let table = tables.get(Table::StageCheckpoints);
-            Ok(tx.put(table, name, number.to_be_bytes(), WriteFlags::UPSERT)?)
+            for (name, number) in checkpoints {
+                tx.put(table, name, number.to_be_bytes(), WriteFlags::UPSERT)?;
+            }
+            Ok(())
         })
+    }
+
+    /// Writes again by which hashes the transactions of a range of blocks are found; returns how many.
+    ///
+    /// # Errors
+    /// [`HistoryError`]; nothing was written then.
+    pub fn rebuild_transaction_lookup(&self, blocks: RangeInclusive<u64>) -> Result<u64, HistoryError> {
+        self.write(|tx, tables| rebuild_lookup(tx, tables, blocks))
     }
 
     /// Newest block.

@@ -33,6 +33,7 @@ mod codec;
 mod config;
 mod error;
 mod history;
+mod lookup;
 mod metrics;
 mod open;
 mod past;
