@@ -15,7 +15,7 @@ use rapid_primitives::{CommitSequence, MiniBlockNumber, SealedBlock, SealedMiniB
 use rapid_state::{Snapshot, State};
 
 use crate::{
-    Chain, ChainError, FinishedBlock,
+    Chain, ChainError, Effort, FinishedBlock, Stopwatch,
     checkpoint::{Written, write_checkpoint},
     reverts::{BlockChanges, changes_of},
 };
@@ -65,6 +65,8 @@ struct Progress {
     handed_over: u64,
     stored: u64,
     stopped: bool,
+    /// What storing them took.
+    effort: Effort,
 }
 
 /// The running thread.
@@ -157,6 +159,11 @@ impl Background {
         Ok(())
     }
 
+    /// What storing blocks has taken the thread so far.
+    pub(crate) fn effort(&self) -> Effort {
+        self.progress.0.lock().effort
+    }
+
     /// Stores what was handed over and ends the thread. A checkpoint under way is given up: the log has it all.
     pub(crate) fn stop(self) -> Result<(), ChainError> {
         self.stopping.store(true, Relaxed);
@@ -209,6 +216,7 @@ impl Worker {
     }
 
     fn store(&self, batch: &[Sealed]) -> Result<(), ChainError> {
+        let watch = Stopwatch::start();
         let records: Result<Vec<_>, ChainError> = batch
             .iter()
             .map(|sealed| {
@@ -224,7 +232,10 @@ impl Worker {
         let records = records?;
         let shared = &self.chain.shared;
         shared.history.append(&records)?;
-        self.note(|progress| progress.stored += records.len() as u64);
+        self.note(|progress| {
+            progress.stored += records.len() as u64;
+            progress.effort += watch.stop();
+        });
         metrics::gauge!("rapid_reth_chain_recent_blocks").set(shared.blocks.read().len() as f64);
         let in_history = records.last().map_or(0, |record| record.block.number());
         let dropped = shared.blocks.write().shrink(in_history);

@@ -5,20 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use alloy_eip7928::{compute_block_access_list_hash, total_bal_items};
 use alloy_eips::eip7685::Requests;
 use alloy_primitives::{Address, B256};
-use rapid_consensus::{
-    ExecutionOutcome, ReceiptsDigest, TransactionRules, verify_body, verify_header,
-    verify_header_against_parent, verify_post_execution,
-};
+use rapid_consensus::{ExecutionOutcome, ReceiptsDigest, verify_post_execution};
 use rapid_evm::{BlockExecutor, BlockHashes, ExecutionError, StateDb, environment_of_header};
-use rapid_primitives::{AmsterdamClose, Block, DiffBuilder, Header, Receipt, SealedBlock, StateDiff};
+use rapid_primitives::{AmsterdamClose, Block, DiffBuilder, Receipt, SealedBlock, StateDiff};
 use rapid_state::{Draft, VersionGone};
 use rapid_trie::StateTrie;
-use rayon::prelude::*;
 
-use crate::{Chain, ChainError, ImportError, block_receipts::BlockReceipts};
-
-/// Signatures one task recovers: below that, handing them to another core costs more than it saves.
-const RECOVERY_BATCH_LEN: usize = 32;
+use crate::{Chain, ChainError, Effort, ImportError, Stopwatch, block_receipts::BlockReceipts};
 
 /// A block that was checked and executed on its parent.
 #[derive(Clone, Debug)]
@@ -68,42 +61,7 @@ impl BlockHashes for AncestorHashes {
     }
 }
 
-/// Recovers all senders, on all cores.
-///
-/// # Errors
-/// [`ImportError::Signature`] with the first that is invalid.
-pub(crate) fn recover_senders(chain: &Chain, block: &Block) -> Result<Vec<Address>, ImportError> {
-    let number = block.header.number;
-    let rules = TransactionRules::at(chain.spec(), number, block.header.timestamp);
-    block
-        .body
-        .transactions
-        .par_iter()
-        .with_min_len(RECOVERY_BATCH_LEN)
-        .enumerate()
-        .map(|(index, transaction)| {
-            rules
-                .recover_sender(transaction)
-                .map_err(|_| ImportError::Signature { number, index })
-        })
-        .collect()
-}
-
-/// Checks what needs neither senders nor state: the header by itself and under its parent, and the body.
-pub(crate) fn verify_before_execution(
-    chain: &Chain,
-    block: &Block,
-    parent: &Header,
-    parent_hash: B256,
-) -> Result<(), ImportError> {
-    let (spec, header, number) = (chain.spec(), &block.header, block.header.number);
-    verify_header(spec, header)
-        .and_then(|()| verify_header_against_parent(spec, header, parent, parent_hash))
-        .map_err(|error| ImportError::Header { number, error })?;
-    verify_body(spec, header, &block.body).map_err(|error| ImportError::Body { number, error })
-}
-
-/// Executes a block that passed [`verify_before_execution`], and compares what it does with what its header says.
+/// Executes a block that passed the checks before execution, and compares what it does with what its header says.
 pub(crate) fn execute_block(
     chain: &Chain,
     parent: &ParentState,
@@ -111,7 +69,12 @@ pub(crate) fn execute_block(
     senders: &[Address],
 ) -> Result<Execution, ImportError> {
     let mut execution = run(chain, parent, block, senders)?;
-    execution.trie.apply(&execution.diff.collapse());
+    let watch = Stopwatch::start();
+    let changes = execution.diff.collapse();
+    execution.trie.apply(&changes);
+    let state_root = execution.trie.root();
+    execution.changed_accounts = changes.len() as u64;
+    execution.root_effort = watch.stop();
     let outcome = ExecutionOutcome {
         gas_used: execution.gas_used,
         blob_gas_used: execution.blob_gas_used,
@@ -121,7 +84,7 @@ pub(crate) fn execute_block(
             .amsterdam
             .map(|amsterdam| amsterdam.block_access_list_hash),
         block_access_list_items: execution.access_list_items,
-        state_root: execution.trie.root(),
+        state_root,
     };
     let number = block.header.number;
     verify_post_execution(&block.header, &outcome)
@@ -141,6 +104,9 @@ pub(crate) struct Execution {
     access_list_items: u64,
     gas_used: u64,
     blob_gas_used: u64,
+    pub(crate) changed_accounts: u64,
+    /// What bringing the trie along took.
+    pub(crate) root_effort: Effort,
 }
 
 impl Execution {
@@ -206,6 +172,8 @@ fn run(
         receipts,
         diff: diff.finish(),
         requests: end.requests,
+        changed_accounts: 0,
+        root_effort: Effort::default(),
     })
 }
 

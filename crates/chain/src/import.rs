@@ -13,12 +13,11 @@ use rapid_primitives::{
 use rapid_state::Draft;
 
 use crate::{
-    BlockAssembly, Chain, ChainError, Driver, ImportError, Opened, Tip,
+    BlockAssembly, Chain, ChainError, Driver, ImportError, ImportWork, Opened, RecoveredBlock, Stopwatch,
+    Tip,
     advance::{Advance, BuildBase, Extension, TakeBack},
-    execute::{
-        AncestorHashes, ExecutedBlock, Execution, ParentState, execute_block, recover_senders,
-        verify_before_execution,
-    },
+    checked::{recover_senders, verify_body_alone, verify_header_alone, verify_header_on_parent},
+    execute::{AncestorHashes, ExecutedBlock, Execution, ParentState, execute_block},
     invalid::InvalidBlocks,
     ommers::verify_ommers_of,
     tree::{BlockTree, TreeBlock},
@@ -49,12 +48,31 @@ pub struct Importer {
     tip: Tip,
     tree: BlockTree,
     invalid: InvalidBlocks,
+    work: ImportWork,
+}
+
+/// What a block is and where it belongs.
+#[derive(Clone, Copy)]
+struct Link {
+    number: u64,
+    hash: B256,
+    parent: B256,
 }
 
 /// Where a block is.
 enum Place {
     Canonical(Arc<SealedBlock>),
     Tree(Arc<SealedBlock>),
+}
+
+impl Link {
+    const fn of(header: &Header, hash: B256) -> Self {
+        Self {
+            number: header.number,
+            hash,
+            parent: header.parent_hash,
+        }
+    }
 }
 
 impl Place {
@@ -79,6 +97,7 @@ impl Importer {
                 tip,
                 tree: BlockTree::default(),
                 invalid: InvalidBlocks::default(),
+                work: ImportWork::default(),
             }),
         }
     }
@@ -94,7 +113,7 @@ impl Importer {
     /// # Errors
     /// [`ImportError`]; then nothing of the block is left behind and the head is what it was.
     pub fn import(&mut self, block: Block) -> Result<ImportSummary, ImportError> {
-        let senders = recover_senders(self.chain(), &block)?;
+        let senders = recover_senders(self.chain().spec(), &block)?;
         self.import_with_senders(block, senders)
     }
 
@@ -119,7 +138,22 @@ impl Importer {
     /// [`ImportError`]; then nothing of the block is left behind, but the memory that it is invalid, if it is.
     pub fn insert(&mut self, block: Block) -> Result<Arc<SealedBlock>, ImportError> {
         let chain = self.chain().clone();
-        self.insert_with(block, |block| recover_senders(&chain, block))
+        self.insert_with(block, |block| recover_senders(chain.spec(), block))
+    }
+
+    /// [`insert`](Self::insert), for who has checked the block and recovered its senders already.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert).
+    pub fn insert_recovered(&mut self, recovered: RecoveredBlock) -> Result<Arc<SealedBlock>, ImportError> {
+        let RecoveredBlock { block, hash, senders } = recovered;
+        let link = Link::of(&block.header, hash);
+        self.insert_on_parent(link, |this, parent| {
+            let spec = this.chain().spec();
+            verify_header_on_parent(spec, &block.header, parent)?;
+            verify_ommers_of(spec, &block, |hash| this.block(hash))?;
+            Ok((block, senders))
+        })
     }
 
     /// Makes a block the head that is canonical or was inserted, and all between it and the canonical chain with it.
@@ -128,6 +162,13 @@ impl Importer {
     /// # Errors
     /// [`ImportError`]; the head is what it was.
     pub fn set_head(&mut self, hash: B256) -> Result<HeadChange, ImportError> {
+        let watch = Stopwatch::start();
+        let moved = self.move_head(hash);
+        self.work.commit += watch.stop();
+        moved
+    }
+
+    fn move_head(&mut self, hash: B256) -> Result<HeadChange, ImportError> {
         let (ancestor, added) = self.branch_to(hash)?;
         let head = self.chain().view().head.number();
         self.ensure_executed(&added)?;
@@ -187,6 +228,23 @@ impl Importer {
         self.invalid.last_valid_ancestor(&invalid)
     }
 
+    /// Waits until history has every canonical block.
+    ///
+    /// # Errors
+    /// [`ChainError::HistoryStopped`].
+    pub fn await_history(&self) -> Result<(), ChainError> {
+        self.driver.await_history()
+    }
+
+    /// What was done so far, and the time it took.
+    #[must_use]
+    pub fn work(&self) -> ImportWork {
+        ImportWork {
+            history: self.driver.background().effort(),
+            ..self.work
+        }
+    }
+
     /// Ends the import; everything imported is durable on return.
     ///
     /// # Errors
@@ -202,36 +260,54 @@ impl Importer {
         block: Block,
         senders: impl FnOnce(&Block) -> Result<Vec<Address>, ImportError>,
     ) -> Result<Arc<SealedBlock>, ImportError> {
-        let (number, hash) = (block.header.number, block.header.hash_slow());
+        let link = Link::of(&block.header, block.header.hash_slow());
+        self.insert_on_parent(link, |this, parent| {
+            let spec = this.chain().spec();
+            // Cheap rules first.
+            verify_header_alone(spec, &block.header)?;
+            verify_header_on_parent(spec, &block.header, parent)?;
+            verify_body_alone(spec, &block)?;
+            verify_ommers_of(spec, &block, |hash| this.block(hash))?;
+            let senders = senders(&block)?;
+            Ok((block, senders))
+        })
+    }
+
+    /// Finds the parent of a block that is not known yet, has the block made ready, and executes it.
+    fn insert_on_parent(
+        &mut self,
+        link: Link,
+        ready: impl FnOnce(&Self, &Header) -> Result<(Block, Vec<Address>), ImportError>,
+    ) -> Result<Arc<SealedBlock>, ImportError> {
+        let Link { number, hash, parent } = link;
         if let Some(known) = self.block(hash)? {
             return Ok(known);
         }
-        let parent_hash = block.header.parent_hash;
-        for known in [hash, parent_hash] {
+        for known in [hash, parent] {
             if let Some(last_valid) = self.invalid.last_valid_ancestor(&known) {
                 self.invalid.insert(hash, last_valid);
                 return Err(ImportError::InvalidAncestor { number, last_valid });
             }
         }
-        let parent = self
-            .block(parent_hash)?
-            .ok_or_else(|| self.unknown_parent(&block.header))?;
-        verify_before_execution(self.chain(), &block, &parent.header, parent_hash)
-            .and_then(|()| verify_ommers_of(self.chain().spec(), &block, |hash| self.block(hash)))
-            .and_then(|()| senders(&block))
-            .and_then(|senders| self.execute(block, senders))
+        let watch = Stopwatch::start();
+        let root_before = self.work.root;
+        let parent_block = self.block(parent)?.ok_or_else(|| self.unknown_parent(link))?;
+        let inserted = ready(self, &parent_block.header)
+            .and_then(|(block, senders)| self.execute(block, senders))
             .inspect_err(|error| {
                 if error.condemns_header() {
-                    self.invalid.insert(hash, parent_hash);
+                    self.invalid.insert(hash, parent);
                 }
-            })
+            });
+        self.work.execution += watch.stop() - (self.work.root - root_before);
+        inserted
     }
 
-    fn unknown_parent(&self, header: &Header) -> ImportError {
+    fn unknown_parent(&self, link: Link) -> ImportError {
         let head = Arc::clone(&self.chain().view().head);
         ImportError::UnknownParent {
-            number: header.number,
-            parent: header.parent_hash,
+            number: link.number,
+            parent: link.parent,
             head_number: head.number(),
             head: head.hash,
         }
@@ -247,6 +323,8 @@ impl Importer {
             }
             result => result?,
         };
+        self.work.root += execution.root_effort;
+        self.work.changes += execution.changed_accounts;
         let executed = execution.of(block, senders);
         let block = Arc::clone(&executed.block);
         self.tree.insert(TreeBlock::Executed(Box::new(executed)));
