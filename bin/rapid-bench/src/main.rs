@@ -28,7 +28,9 @@ mod transport;
 mod workload;
 
 use clap::{Parser, Subcommand};
-use command::{compare::CompareArgs, jitter::JitterArgs, load::LoadArgs, pipeline::PipelineArgs};
+use command::{
+    blocks::BlocksArgs, compare::CompareArgs, jitter::JitterArgs, load::LoadArgs, pipeline::PipelineArgs,
+};
 
 /// The node's allocator, so that the pipeline is measured as it runs in the node.
 #[global_allocator]
@@ -52,6 +54,8 @@ enum Command {
     Jitter(JitterArgs),
     /// Measures the sequencer alone, in this process: no RPC, no signature recovery
     Pipeline(PipelineArgs),
+    /// Writes a file of valid blocks full of transfers, and the genesis they begin on, for `import`
+    Blocks(BlocksArgs),
 }
 
 fn main() -> eyre::Result<()> {
@@ -67,6 +71,7 @@ fn main() -> eyre::Result<()> {
             Command::Compare(args) => command::compare::run(args).await,
             Command::Jitter(args) => command::jitter::run(args).await,
             Command::Pipeline(args) => command::pipeline::run(&args),
+            Command::Blocks(args) => command::blocks::run(&args),
         }
     })
 }

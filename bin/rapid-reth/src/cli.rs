@@ -6,7 +6,10 @@ use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     args::{LogArgs, PortArgs},
-    commands::{ConfigCommand, DumpGenesisCommand, ExportCommand, ImportCommand, InitCommand, NodeCommand},
+    commands::{
+        ConfigCommand, DumpGenesisCommand, ExportCommand, ImportCommand, InitCommand, NodeCommand,
+        StageCommand,
+    },
     ledger::ledger,
     version,
 };
@@ -43,6 +46,8 @@ pub(crate) enum Commands {
     DumpGenesis(DumpGenesisCommand),
     /// Print the configuration file in effect, or the defaults
     Config(ConfigCommand),
+    /// Do single stages again over stored blocks, or take blocks back
+    Stage(StageCommand),
 }
 
 /// A command line that was understood.

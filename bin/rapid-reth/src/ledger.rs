@@ -10,7 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, error::ErrorKind, parser::ValueS
 use serde::Deserialize;
 
 /// Commands that open a datadir and so have reth's environment flags.
-const ENVIRONMENT_COMMANDS: [&str; 4] = ["node", "init", "import", "export"];
+const ENVIRONMENT_COMMANDS: [&str; 6] = ["node", "init", "import", "export", "stage run", "stage unwind"];
 
 /// Default of `--discovery.port`.
 const DISCOVERY_PORT: u16 = 30_303;
@@ -100,26 +100,29 @@ impl Ledger {
                 flag.status != Status::Implemented && !flag.global && (name == "node" || flag.environment)
             };
             let flags: Vec<&Flag> = self.flag.iter().filter(takes).collect();
-            command = command.mut_subcommand(name, |sub| add_flags(sub, &flags));
+            command = at(command, name, &|sub| add_flags(sub, &flags));
         }
         for sub in self
             .command
             .iter()
-            .filter(|sub| sub.status != Status::Implemented && !sub.name.contains(' '))
+            .filter(|sub| sub.status != Status::Implemented)
         {
-            // Everything behind the name is taken as it is: the answer is the same for every flag.
-            let rest = Arg::new("arguments")
-                .num_args(0..)
-                .trailing_var_arg(true)
-                .allow_hyphen_values(true)
-                .action(ArgAction::Append);
-            let stub = Command::new(sub.name.as_str())
-                .hide(true)
-                .disable_help_flag(true)
-                .arg(rest);
-            command = command.subcommand(stub);
+            match sub.name.rsplit_once(' ') {
+                None => command = command.subcommand(sub.stub(&sub.name)),
+                // What is below a refused command is among its arguments.
+                Some((parent, _)) if self.is_refused(parent) => {}
+                Some((parent, name)) => {
+                    command = at(command, parent, &|above| above.subcommand(sub.stub(name)))
+                }
+            }
         }
         command
+    }
+
+    fn is_refused(&self, name: &str) -> bool {
+        self.command
+            .iter()
+            .any(|sub| sub.name == name && sub.status != Status::Implemented)
     }
 
     /// Looks at what was given: refuses what cannot be honoured, and returns a warning for what has no effect.
@@ -131,19 +134,19 @@ impl Ledger {
         command: &mut Command,
         matches: &ArgMatches,
     ) -> Result<Vec<String>, clap::Error> {
-        let Some((name, given)) = matches.subcommand() else {
+        let Some((name, given)) = innermost(matches) else {
             return Ok(Vec::new());
         };
-        if let Some(sub) = self.refused_command(name, given) {
+        if let Some(sub) = self.refused_command(&name, given) {
             let text = format!("`{}` is not offered: {}", sub.name, sub.reason);
             return Err(command.error(ErrorKind::InvalidSubcommand, text));
         }
         let mut warnings = Vec::new();
-        for flag in self
-            .flag
-            .iter()
-            .filter(|flag| flag.status != Status::Implemented && flag.is_given(given))
-        {
+        let levels = levels(matches);
+        for (flag, given) in self.flag.iter().filter_map(|flag| {
+            let given = levels.iter().find(|given| flag.is_given(given))?;
+            (flag.status != Status::Implemented).then_some((flag, *given))
+        }) {
             if flag.status == Status::Inert {
                 if !flag.is_default(given) {
                     warnings.push(format!("--{} has no effect: {}", flag.long, flag.reason));
@@ -195,6 +198,30 @@ impl Ledger {
     }
 }
 
+/// Changes a command below, named by the words that lead to it.
+fn at(command: Command, path: &str, change: &dyn Fn(Command) -> Command) -> Command {
+    match path.split_once(' ') {
+        None => command.mut_subcommand(path, change),
+        Some((first, rest)) => command.mut_subcommand(first, |sub| at(sub, rest, change)),
+    }
+}
+
+/// What was given to each command on the way to the one that was asked for.
+fn levels(matches: &ArgMatches) -> Vec<&ArgMatches> {
+    std::iter::successors(matches.subcommand(), |(_, given)| given.subcommand())
+        .map(|(_, given)| given)
+        .collect()
+}
+
+/// The command that was asked for, by all its words.
+fn innermost(matches: &ArgMatches) -> Option<(String, &ArgMatches)> {
+    let path = std::iter::successors(matches.subcommand(), |(_, given)| given.subcommand());
+    path.fold(None, |above: Option<(String, _)>, (name, given)| match above {
+        Some((above, _)) => Some((format!("{above} {name}"), given)),
+        None => Some((name.to_owned(), given)),
+    })
+}
+
 fn add_flags(mut command: Command, flags: &[&'static Flag]) -> Command {
     for flag in flags {
         command = command.arg(flag.to_arg());
@@ -214,6 +241,18 @@ fn add_flags(mut command: Command, flags: &[&'static Flag]) -> Command {
         }
     }
     command
+}
+
+impl Subcommand {
+    /// Takes everything behind the name as it is: the answer is the same for every flag.
+    fn stub(&'static self, name: &'static str) -> Command {
+        let rest = Arg::new("arguments")
+            .num_args(0..)
+            .trailing_var_arg(true)
+            .allow_hyphen_values(true)
+            .action(ArgAction::Append);
+        Command::new(name).hide(true).disable_help_flag(true).arg(rest)
+    }
 }
 
 impl Flag {
@@ -284,7 +323,10 @@ mod tests {
         homes
             .iter()
             .filter_map(|home| {
-                let sub = command.find_subcommand(home).expect("exists");
+                let sub = home
+                    .split(' ')
+                    .try_fold(command, |above, name| above.find_subcommand(name))
+                    .expect("exists");
                 sub.get_arguments()
                     .find(|arg| arg.get_long() == Some(&flag.long))
                     .cloned()
@@ -353,13 +395,48 @@ mod tests {
                 sub.name
             );
         }
-        let error = judged(&["stage", "unwind", "num-blocks", "--offline", "3"]).unwrap_err();
-        assert_eq!(error.exit_code(), 2);
-        assert!(
-            error
-                .to_string()
-                .contains("`stage unwind num-blocks` is not offered"),
-            "{error}"
+        for (arguments, name) in [
+            (&["db", "get", "mdbx", "--raw", "Headers"][..], "db get mdbx"),
+            (&["stage", "drop", "--datadir", "/x", "execution"], "stage drop"),
+            (
+                &["stage", "dump", "execution", "--from", "1"],
+                "stage dump execution",
+            ),
+        ] {
+            let error = judged(arguments).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            let text = format!("`{name}` is not offered");
+            assert!(error.to_string().contains(&text), "{error}");
+        }
+        for implemented in [
+            &[
+                "stage",
+                "unwind",
+                "--offline",
+                "--datadir",
+                "/x",
+                "num-blocks",
+                "3",
+            ][..],
+            &[
+                "stage",
+                "run",
+                "--from",
+                "1",
+                "--to",
+                "2",
+                "--chain",
+                "dev",
+                "tx-lookup",
+            ],
+        ] {
+            assert_eq!(judged(implemented).unwrap(), Vec::<String>::new());
+        }
+        assert_eq!(
+            judged(&["stage", "unwind", "--db.log-level", "fatal", "to-block", "3"])
+                .unwrap()
+                .len(),
+            1
         );
     }
 

@@ -12,12 +12,11 @@
 //!  lock <- store made durable <------------------------ sequencer <- rpc servers <- shutdown
 //! ```
 
-mod block_file;
 mod config;
 mod datadir;
 mod error;
 mod events;
-mod import;
+mod export;
 mod jwt;
 mod launch;
 mod lock;
@@ -26,14 +25,15 @@ mod process_metrics;
 mod reth_toml;
 mod store;
 
-pub use block_file::{BLOCK_BYTES_MAX, BlockFileError, BlockFileReader, write_block};
 pub use config::{AuthServer, BuildInfo, NodeConfig, Role};
 pub use datadir::{DataDir, DataDirError, default_log_directory};
 pub use error::NodeError;
-pub use import::{ExportError, ImportFileError, ImportProgress, export_blocks, import_blocks};
+pub use export::{ExportError, export_blocks};
 pub use jwt::JwtFileError;
 pub use launch::{Node, NodeHandle, STOP_TIME_MAX};
 pub use lock::{DataDirLock, LockError};
 pub use metrics::{MetricsError, MetricsRecorder, MetricsServer};
-pub use reth_toml::{Execution, Prune, PruneMode, PruneSegments, RethToml, RethTomlError, Stages};
+pub use reth_toml::{
+    Execution, Prune, PruneMode, PruneSegments, RethToml, RethTomlError, SenderRecovery, Stages,
+};
 pub use store::{ForeignStore, Store, StoreError};

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use rapid_stages::{ExecutionThresholds, Thresholds};
 use serde::{Deserialize, Serialize};
 
 /// Why the file cannot be used.
@@ -49,8 +50,42 @@ pub struct RethToml {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Stages {
+    /// `[stages.sender_recovery]`.
+    pub sender_recovery: SenderRecovery,
     /// `[stages.execution]`.
     pub execution: Execution,
+}
+
+/// `[stages.sender_recovery]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SenderRecovery {
+    /// Transactions whose senders are recovered in one go at most.
+    pub commit_threshold: u64,
+}
+
+impl Default for SenderRecovery {
+    fn default() -> Self {
+        Self {
+            commit_threshold: 5_000_000,
+        }
+    }
+}
+
+impl Stages {
+    /// The thresholds of the pipeline.
+    #[must_use]
+    pub const fn thresholds(&self) -> Thresholds {
+        Thresholds {
+            execution: ExecutionThresholds {
+                max_blocks: self.execution.max_blocks,
+                max_changes: self.execution.max_changes,
+                max_cumulative_gas: self.execution.max_cumulative_gas,
+                max_duration: self.execution.max_duration,
+            },
+            sender_recovery: self.sender_recovery.commit_threshold,
+        }
+    }
 }
 
 /// `[stages.execution]`: after how much work an import writes out what it has.
@@ -230,6 +265,7 @@ mod tests {
         let first = RethToml::load_or_create(&path).unwrap();
         assert_eq!(first, RethToml::default());
         assert_eq!(RethToml::load(&path).unwrap(), first);
+        assert_eq!(first.stages.thresholds(), Thresholds::default());
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(
             text.contains("[stages.execution]") && text.contains("max_duration = \"10m\""),

@@ -1,5 +1,6 @@
 //! The command line: one module per subcommand.
 
+pub(crate) mod blocks;
 pub(crate) mod compare;
 pub(crate) mod jitter;
 pub(crate) mod load;

@@ -1,16 +1,12 @@
 //! `import`: executes blocks from files.
 
-use std::{
-    fs::File,
-    io::BufReader,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use clap::Args;
-use eyre::WrapErr;
-use rapid_chain::Importer;
+use rapid_chain::{Chain, Importer, process_cpu_time};
 use rapid_log::{Durability, LogConfig};
-use rapid_node::{ForeignStore, ImportProgress, Store, import_blocks};
+use rapid_node::{ForeignStore, RethToml, Store};
+use rapid_stages::{BlockFiles, Pipeline, PipelineConfig, Report};
 
 use super::DEFAULT_CHAIN;
 use crate::args::EnvironmentArgs;
@@ -28,7 +24,7 @@ pub(crate) struct ImportCommand {
     #[arg(long)]
     fail_on_invalid_block: bool,
 
-    /// Files to execute, in order.
+    /// Files to execute, in order; each may be compressed with gzip.
     #[arg(value_name = "IMPORT_PATH", required = true)]
     paths: Vec<PathBuf>,
 }
@@ -36,8 +32,9 @@ pub(crate) struct ImportCommand {
 impl ImportCommand {
     /// Imports. What is valid before an invalid block stays.
     pub(crate) fn run(self) -> eyre::Result<()> {
-        let chain = self.environment.chain.load(DEFAULT_CHAIN)?;
-        let datadir = self.environment.resolve_datadir(&chain)?;
+        let spec = self.environment.chain.load(DEFAULT_CHAIN)?;
+        let datadir = self.environment.resolve_datadir(&spec)?;
+        let source = BlockFiles::open(self.paths)?;
         let log = LogConfig {
             durability: DURABILITY,
             ..LogConfig::default()
@@ -47,43 +44,54 @@ impl ImportCommand {
             driver,
             tip,
             lock,
-        } = Store::open(chain, &datadir, log, ForeignStore::Accept)?;
+        } = Store::open(spec, &datadir, log, ForeignStore::Accept)?;
+        let config = RethToml::load_or_create(&self.environment.config_file(&datadir))?;
         let mut importer = Importer::new(rapid_chain::Opened {
             chain: chain.clone(),
             driver,
             tip,
         })?;
-        let mut progress = ImportProgress::default();
-        let imported = self
-            .paths
-            .iter()
-            .try_for_each(|path| self.file(path, &mut importer, &mut progress));
+        let mut pipeline = Pipeline::new(PipelineConfig {
+            thresholds: config.stages.thresholds(),
+            ..PipelineConfig::default()
+        });
+        let imported = pipeline.run(&mut importer, source, None);
         importer.finish()?;
         drop(lock);
-        let head = chain.view().head.clone();
-        tracing::info!(
-            target: "reth::import",
-            blocks = progress.blocks,
-            skipped = progress.skipped,
-            txs = progress.transactions,
-            throughput = format_args!("{:.2}Mgas/second", progress.mgas_per_second()),
-            elapsed = ?progress.elapsed,
-            head = head.number(),
-            hash = %head.hash,
-            "Import finished"
-        );
-        imported
-    }
-
-    fn file(&self, path: &Path, importer: &mut Importer, progress: &mut ImportProgress) -> eyre::Result<()> {
-        let context = || format!("{}", path.display());
-        let file = File::open(path).wrap_err_with(context)?;
-        match import_blocks(importer, BufReader::with_capacity(1 << 20, file), progress) {
+        tell(&chain, &pipeline.report());
+        match imported {
             Err(error) if error.is_invalid_block() && !self.fail_on_invalid_block => {
-                tracing::warn!(target: "reth::import", file = %path.display(), %error, "Import stopped at an invalid block");
+                tracing::warn!(target: "reth::import", %error, "Import stopped at an invalid block");
                 Ok(())
             }
-            result => result.wrap_err_with(context),
+            other => Ok(other?),
         }
     }
+}
+
+/// What was done, and where the time went.
+fn tell(chain: &Chain, report: &Report) {
+    let head = chain.view().head.clone();
+    let counts = &report.counts;
+    for step in &report.steps {
+        tracing::info!(
+            target: "reth::import",
+            stage = step.name,
+            wall = format_args!("{:.3}s", step.effort.wall.as_secs_f64()),
+            cpu = format_args!("{:.3}s", step.effort.cpu.as_secs_f64()),
+            "Import stage"
+        );
+    }
+    tracing::info!(
+        target: "reth::import",
+        blocks = counts.blocks,
+        skipped = counts.skipped,
+        txs = counts.transactions,
+        throughput = format_args!("{:.2}Mgas/second", report.mgas_per_second()),
+        elapsed = ?report.elapsed,
+        cpu = ?process_cpu_time(),
+        head = head.number(),
+        hash = %head.hash,
+        "Import finished"
+    );
 }

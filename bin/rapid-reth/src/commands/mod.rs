@@ -6,6 +6,7 @@ mod export;
 mod import;
 mod init;
 mod node;
+mod stage;
 
 pub(crate) use config::ConfigCommand;
 pub(crate) use dump_genesis::DumpGenesisCommand;
@@ -13,6 +14,7 @@ pub(crate) use export::ExportCommand;
 pub(crate) use import::ImportCommand;
 pub(crate) use init::InitCommand;
 pub(crate) use node::{NodeCommand, Surroundings};
+pub(crate) use stage::StageCommand;
 
 use crate::{
     cli::{Commands, Parsed},
@@ -54,6 +56,7 @@ pub(crate) fn run(parsed: Parsed) -> eyre::Result<()> {
         Commands::Export(command) => command.run(),
         Commands::DumpGenesis(command) => command.run(),
         Commands::Config(command) => command.run(),
+        Commands::Stage(command) => command.run(),
         Commands::Node(_) => unreachable!("the node returned above"),
     }
 }

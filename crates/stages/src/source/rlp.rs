@@ -1,9 +1,15 @@
 //! Blocks in a file: the RLP of one block after the other, with nothing between.
 
-use std::io::{self, BufRead, Write};
+use std::{
+    io::{self, BufRead, Write},
+    sync::Arc,
+};
 
-use alloy_rlp::{Decodable, Encodable};
+use alloy_rlp::Encodable;
 use rapid_primitives::Block;
+
+use super::{BlockSource, RawBlock, SourceError};
+use crate::Origin;
 
 /// Bytes of one block at most. EIP-7934 allows 8 MiB; older forks bound a block by its gas only, and no known chain
 /// comes near this.
@@ -14,36 +20,20 @@ const LONG_LIST: u8 = 0xf7;
 /// First byte of an empty list; up to [`LONG_LIST`] the length is in the byte itself.
 const SHORT_LIST: u8 = 0xc0;
 
-/// Why a file of blocks cannot be read on.
-#[derive(Debug, thiserror::Error)]
-pub enum BlockFileError {
-    /// The file cannot be read.
-    #[error("cannot read blocks: {0}")]
-    Io(#[from] io::Error),
-    /// What is there is no block.
-    #[error("entry {index} of the file, at byte {offset}, is not a block: {reason}")]
-    Malformed {
-        /// Entries before it.
-        index: u64,
-        /// Where it begins.
-        offset: u64,
-        /// What is wrong.
-        reason: String,
-    },
-}
-
 /// Reads blocks one by one, without holding more than one in memory.
 #[derive(Debug)]
-pub struct BlockFileReader<R> {
+pub struct BlockReader<R> {
+    name: Arc<str>,
     input: R,
     index: u64,
     offset: u64,
 }
 
-impl<R: BufRead> BlockFileReader<R> {
+impl<R: BufRead> BlockReader<R> {
     /// Reads from the start of a file.
-    pub const fn new(input: R) -> Self {
+    pub fn new(name: impl Into<Arc<str>>, input: R) -> Self {
         Self {
+            name: name.into(),
             input,
             index: 0,
             offset: 0,
@@ -53,24 +43,28 @@ impl<R: BufRead> BlockFileReader<R> {
     /// The next block; `None` at the end of the file.
     ///
     /// # Errors
-    /// [`BlockFileError`]; nothing after that is readable.
-    pub fn next_block(&mut self) -> Result<Option<Block>, BlockFileError> {
-        if self.input.fill_buf()?.is_empty() {
+    /// [`SourceError`]; nothing after that is readable.
+    pub fn next_entry(&mut self) -> Result<Option<RawBlock>, SourceError> {
+        let at_end = match self.input.fill_buf() {
+            Ok(bytes) => bytes.is_empty(),
+            Err(error) => return Err(self.failed(error)),
+        };
+        if at_end {
             return Ok(None);
         }
         let bytes = self.entry()?;
-        let mut rest = bytes.as_slice();
-        let block = Block::decode(&mut rest).map_err(|error| self.malformed(error.to_string()))?;
-        if !rest.is_empty() {
-            return Err(self.malformed(format!("{} bytes too many", rest.len())));
-        }
+        let origin = Origin {
+            source: Arc::clone(&self.name),
+            index: self.index,
+        };
+        let block = RawBlock::new(origin, self.offset, bytes);
         self.index += 1;
-        self.offset += bytes.len() as u64;
+        self.offset += block.len() as u64;
         Ok(Some(block))
     }
 
     /// The bytes of the next list, header included.
-    fn entry(&mut self) -> Result<Vec<u8>, BlockFileError> {
+    fn entry(&mut self) -> Result<Vec<u8>, SourceError> {
         let mut bytes = vec![0; 1];
         self.read(&mut bytes)?;
         let payload = match bytes[0] {
@@ -93,19 +87,39 @@ impl<R: BufRead> BlockFileReader<R> {
         Ok(bytes)
     }
 
-    fn read(&mut self, into: &mut [u8]) -> Result<(), BlockFileError> {
-        self.input.read_exact(into).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => self.malformed("the file ends inside it".to_owned()),
-            _ => error.into(),
-        })
+    fn read(&mut self, into: &mut [u8]) -> Result<(), SourceError> {
+        self.input.read_exact(into).map_err(|error| self.failed(error))
     }
 
-    const fn malformed(&self, reason: String) -> BlockFileError {
-        BlockFileError::Malformed {
+    fn failed(&self, error: io::Error) -> SourceError {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => self.malformed("the file ends inside it".to_owned()),
+            // What a decompressor says of bytes that it cannot have written.
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => self.malformed(error.to_string()),
+            _ => SourceError::Io {
+                source_name: Arc::clone(&self.name),
+                error,
+            },
+        }
+    }
+
+    fn malformed(&self, reason: String) -> SourceError {
+        SourceError::Malformed {
+            source_name: Arc::clone(&self.name),
             index: self.index,
             offset: self.offset,
             reason,
         }
+    }
+}
+
+impl<R: BufRead + Send> BlockSource for BlockReader<R> {
+    fn next_block(&mut self) -> Result<Option<RawBlock>, SourceError> {
+        self.next_entry()
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.offset
     }
 }
 
@@ -144,14 +158,24 @@ mod tests {
         file
     }
 
+    fn next(reader: &mut BlockReader<&[u8]>) -> Result<Option<Block>, SourceError> {
+        reader.next_entry()?.map(|block| block.decode()).transpose()
+    }
+
     #[test]
     fn what_was_written_is_read_again() {
         let bytes = file(0..5);
-        let mut reader = BlockFileReader::new(bytes.as_slice());
+        let mut reader = BlockReader::new("file", bytes.as_slice());
         for number in 0..5 {
-            assert_eq!(reader.next_block().unwrap(), Some(block(number)));
+            let entry = reader.next_entry().unwrap().unwrap();
+            assert_eq!(
+                entry.header().unwrap(),
+                (number, block(number).header.hash_slow())
+            );
+            assert_eq!(entry.decode().unwrap(), block(number));
         }
-        assert_eq!(reader.next_block().unwrap(), None);
+        assert!(reader.next_entry().unwrap().is_none());
+        assert_eq!(reader.bytes_read(), bytes.len() as u64);
     }
 
     #[test]
@@ -159,11 +183,13 @@ mod tests {
         let whole = file(0..2);
         let first = file(0..1).len();
         let error = |bytes: &[u8]| {
-            let mut reader = BlockFileReader::new(bytes);
-            reader.next_block().unwrap();
-            reader.next_block().unwrap_err().to_string()
+            let mut reader = BlockReader::new("file", bytes);
+            next(&mut reader).unwrap();
+            let error = next(&mut reader).unwrap_err();
+            assert!(error.is_damage());
+            error.to_string()
         };
-        let place = format!("entry 1 of the file, at byte {first}");
+        let place = format!("entry 1 of file, at byte {first}");
         let truncated = error(&whole[..whole.len() - 1]);
         assert!(
             truncated.starts_with(&place) && truncated.ends_with("ends inside it"),
@@ -172,6 +198,9 @@ mod tests {
         let mut text = whole[..first].to_vec();
         text.extend_from_slice(b"text");
         assert!(error(&text).contains("not with a list"));
+        let mut list = whole[..first].to_vec();
+        list.extend_from_slice(&[0xc2, 0xc0, 0xc0]);
+        assert!(error(&list).starts_with(&place), "a list that is no block");
         let mut huge = whole[..first].to_vec();
         huge.extend_from_slice(&[0xff; 9]);
         assert!(
@@ -186,8 +215,10 @@ mod tests {
             let bytes: Vec<u8> = (0..64)
                 .map(|i: u8| seed.wrapping_mul(31).wrapping_add(i.wrapping_mul(17)))
                 .collect();
-            let mut reader = BlockFileReader::new(bytes.as_slice());
-            while let Ok(Some(_)) = reader.next_block() {}
+            let mut reader = BlockReader::new("noise", bytes.as_slice());
+            while let Ok(Some(entry)) = reader.next_entry() {
+                let _ = (entry.header(), entry.decode());
+            }
         }
     }
 }
