@@ -194,7 +194,7 @@ fn strip(value: &mut Value) {
     }
 }
 
-fn number_from_environment(name: &str) -> Option<u64> {
+pub(crate) fn number_from_environment(name: &str) -> Option<u64> {
     let text = env::var(name).ok()?;
     Some(
         text.parse()
@@ -202,12 +202,12 @@ fn number_from_environment(name: &str) -> Option<u64> {
     )
 }
 
-fn time_seed() -> u64 {
+pub(crate) fn time_seed() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
 /// SplitMix64.
-struct SplitMix(u64);
+pub(crate) struct SplitMix(pub(crate) u64);
 
 impl SplitMix {
     fn next(&mut self) -> u64 {
@@ -218,7 +218,7 @@ impl SplitMix {
         z ^ (z >> 31)
     }
 
-    fn within(&mut self, range: std::ops::Range<u64>) -> u64 {
+    pub(crate) fn within(&mut self, range: std::ops::Range<u64>) -> u64 {
         range.start + self.next() % (range.end - range.start)
     }
 }

@@ -11,6 +11,7 @@ mod bad_transactions;
 mod damaged_log;
 mod export_import;
 mod http;
+mod import;
 mod kill9;
 mod layering;
 mod manifests;

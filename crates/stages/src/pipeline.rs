@@ -91,35 +91,29 @@ impl Pipeline {
         let (checked_out, checked_in) = chunk_queue("checked");
         let (recovered_out, recovered_in) = chunk_queue("recovered");
         let chunk_transactions = thresholds.chunk_transactions();
-        let mut bodies = Bodies::new(
-            source,
-            checked_out,
-            chunk_transactions,
-            Arc::clone(&self.progress),
-        );
+        let progress = Arc::clone(&self.progress);
+        let bodies = Bodies::new(source, checked_out, chunk_transactions, progress);
         let threads = self.config.recovery_threads.get();
-        let mut senders = SenderRecovery::new(threads, checked_in, recovered_out)?;
+        let senders = SenderRecovery::new(threads, checked_in, recovered_out)?;
         let progress = Arc::clone(&self.progress);
         let mut writing = writing_stages(Execution::new(recovered_in, thresholds.execution, progress));
 
         let chain = importer.chain().clone();
-        let ran = thread::scope(|scope| {
-            let ahead = [
-                run_ahead(scope, "stages-bodies", &mut bodies, chain.clone(), target)?,
-                run_ahead(scope, "stages-senders", &mut senders, chain, target)?,
-            ];
+        thread::scope(|scope| {
+            let bodies = run_ahead(scope, "stages-bodies", bodies, chain.clone(), target)?;
+            let senders = run_ahead(scope, "stages-senders", senders, chain, target)?;
             let ran = self.run_writing(importer, &mut writing, target);
             if let Err(error) = &ran {
                 // Also closes the queue between them and this thread, so that those who run ahead end.
                 unwind_writing(importer, &mut writing, error.bad_block())?;
             }
+            let (senders, recovered) = senders.join().map_err(|_| StageError::Panicked)?;
+            let (bodies, checked) = bodies.join().map_err(|_| StageError::Panicked)?;
+            self.efforts.bodies = bodies.effort();
+            self.efforts.senders = senders.effort();
             // The later stage failed with the earlier block.
-            let [bodies, senders] = ahead.map(|thread| thread.join().unwrap_or(Err(StageError::Panicked)));
-            ran.and(senders).and(bodies)
-        });
-        self.efforts.bodies = bodies.effort();
-        self.efforts.senders = senders.effort();
-        ran
+            ran.and(recovered).and(checked)
+        })
     }
 
     /// Runs the stages that write, batch by batch.
@@ -213,39 +207,46 @@ fn unwind_writing(
     Ok(())
 }
 
-/// A thread on which a stage runs ahead of execution.
-type Ahead<'scope> = thread::ScopedJoinHandle<'scope, Result<(), StageError>>;
+/// A thread on which a stage runs ahead of execution; it gives the stage back at its end.
+type Ahead<'scope, S> = thread::ScopedJoinHandle<'scope, (S, Result<(), StageError>)>;
 
-fn run_ahead<'scope>(
+/// Starts a thread that owns a stage, and with it the ends of its queues: however it ends, those before and behind it do
+/// not wait for it.
+fn run_ahead<'scope, S: Stage<Chain> + 'scope>(
     scope: &'scope thread::Scope<'scope, '_>,
     name: &str,
-    stage: &'scope mut dyn Stage<Chain>,
+    mut stage: S,
     mut chain: Chain,
     target: Option<u64>,
-) -> Result<Ahead<'scope>, StageError> {
+) -> Result<Ahead<'scope, S>, StageError> {
     let thread = thread::Builder::new().name(name.to_owned());
     let run = move || {
-        let head = chain.view().head.number();
-        let mut checkpoint = head;
-        let ran = loop {
-            match stage.execute(&mut chain, ExecInput { target, checkpoint }) {
-                Ok(ExecOutput { done: true, .. }) => break Ok(()),
-                Ok(output) => checkpoint = output.checkpoint,
-                Err(error) => break Err(error),
-            }
-        };
-        // Nothing follows, for whatever reason: those before and behind it must not wait.
-        let unwind_to = chain.view().head.number();
-        let bad_block = ran.as_ref().err().and_then(StageError::bad_block);
-        let input = UnwindInput {
-            checkpoint,
-            unwind_to,
-            bad_block,
-        };
-        stage.unwind(&mut chain, input)?;
-        ran
+        let ran = run_to_end(&mut stage, &mut chain, target);
+        (stage, ran)
     };
     thread.spawn_scoped(scope, run).map_err(StageError::Thread)
+}
+
+fn run_to_end(
+    stage: &mut impl Stage<Chain>,
+    chain: &mut Chain,
+    target: Option<u64>,
+) -> Result<(), StageError> {
+    let mut checkpoint = chain.view().head.number();
+    let ran = loop {
+        match stage.execute(chain, ExecInput { target, checkpoint }) {
+            Ok(ExecOutput { done: true, .. }) => break Ok(()),
+            Ok(output) => checkpoint = output.checkpoint,
+            Err(error) => break Err(error),
+        }
+    };
+    let input = UnwindInput {
+        checkpoint,
+        unwind_to: chain.view().head.number(),
+        bad_block: ran.as_ref().err().and_then(StageError::bad_block),
+    };
+    stage.unwind(chain, input)?;
+    ran
 }
 
 fn since(now: &rapid_chain::ImportWork, before: &rapid_chain::ImportWork) -> rapid_chain::ImportWork {
