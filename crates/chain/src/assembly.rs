@@ -5,7 +5,7 @@ use std::sync::Arc;
 use alloy_consensus::proofs::{calculate_ommers_root, calculate_withdrawals_root};
 use alloy_eips::eip7685::Requests;
 use alloy_primitives::B256;
-use rapid_chainspec::{ChainSpec, EthereumHardforks};
+use rapid_chainspec::ChainSpec;
 use rapid_consensus::{BlockResult, ReceiptsDigester, TransactionsDigester, assemble_header};
 use rapid_primitives::{
     AccountChange, Block, BlockBody, CommitSequence, MiniBlockNumber, SealedBlock, SealedMiniBlock,
@@ -144,15 +144,16 @@ impl BlockAssembly {
             block_access_list_hash: close.amsterdam.map(|amsterdam| amsterdam.block_access_list_hash),
         };
         let mut header = assemble_header(spec, &open.environment, &result);
-        let seal = close.proof_of_work.unwrap_or_default();
-        if is_before_paris(spec, &open) {
+        let mut ommers = Vec::new();
+        if let Some(seal) = close.proof_of_work {
             header.nonce = seal.nonce;
             header.ommers_hash = calculate_ommers_root(&seal.ommers);
             header.receipts_root = seal.receipts_root;
+            ommers = seal.ommers;
         }
         let body = BlockBody {
             transactions,
-            ommers: seal.ommers,
+            ommers,
             withdrawals: close.withdrawals.map(Into::into),
         };
         let block = Arc::new(SealedBlock::seal(Block { header, body }, senders, receipts));
@@ -169,8 +170,4 @@ impl BlockAssembly {
     pub fn parent_hash(&self) -> Option<B256> {
         self.block.as_ref().and_then(|block| block.parent_hash)
     }
-}
-
-fn is_before_paris(spec: &ChainSpec, block: &OpenBlock) -> bool {
-    !spec.is_paris_active_at_block(block.environment.number)
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use rapid_chain::ChainError;
 use rapid_consensus::EnvironmentError;
 
-/// Why a sequencer does not start, or stops. All but the first three end the process.
+/// Why a sequencer does not start, or stops. All but the first four end the process.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SequencerError {
     /// The operator chose an interval outside the bounds.
@@ -17,6 +17,10 @@ pub enum SequencerError {
     /// The operator chose extra data that no header can hold.
     #[error("extra data of {0} bytes is longer than the 32 a header holds")]
     ExtraData(usize),
+    /// The chain is not merged: its next block would need a proof of work, ommers and, before Byzantium, receipts with
+    /// state roots.
+    #[error("block {0} of this chain comes before the merge: it can be imported, but not produced")]
+    BeforeMerge(u64),
     /// Another sequencer takes this pool's transactions.
     #[error("the pool's ready queue is taken")]
     PoolTaken,

@@ -7,6 +7,7 @@ use std::{
 
 use crossbeam_channel::bounded;
 use rapid_chain::{ChainError, Driver, Opened, Tip};
+use rapid_chainspec::EthereumHardforks;
 use rapid_pool::Pool;
 
 use crate::{
@@ -34,7 +35,7 @@ impl Sequencer {
     /// transaction.
     ///
     /// # Errors
-    /// [`SequencerError`] if the configuration is out of bounds, the pool's consumer is taken, the open block cannot be
+    /// [`SequencerError`] if the configuration is out of bounds, the chain is not merged, the pool's consumer is taken, the open block cannot be
     /// continued, or a thread cannot be started.
     pub fn start<C: Host + Clone>(
         config: SequencerConfig,
@@ -44,6 +45,10 @@ impl Sequencer {
     ) -> Result<Self, SequencerError> {
         config.check()?;
         let Opened { chain, driver, tip } = opened;
+        let next = chain.view().head.number() + 1;
+        if !chain.spec().is_paris_active_at_block(next) {
+            return Err(SequencerError::BeforeMerge(next));
+        }
         let driver = Arc::new(driver);
         let control = Control::new(pool.clone());
         let (cuts, from_loop) = bounded(COMMIT_QUEUE_LEN);

@@ -56,7 +56,7 @@ impl Bed {
     fn start_in(dir: TempDir, spec: Arc<ChainSpec>, config: SequencerConfig) -> Self {
         let opened = Chain::open(Arc::clone(&spec), &chain_config(&dir)).unwrap();
         let chain = opened.chain.clone();
-        let pool = Pool::new(PoolConfig::new(spec.chain_id()), &head_info(&chain));
+        let pool = pool_of(&chain, &spec);
         let sequencer = Sequencer::start(config.clone(), SystemHost, opened, pool.clone()).unwrap();
         Self {
             dir,
@@ -123,6 +123,10 @@ impl Bed {
 fn head_info(chain: &Chain) -> HeadInfo {
     let environment = chain.simulation_environment(&chain.view(), 0).unwrap();
     HeadInfo::of(chain.spec(), &environment)
+}
+
+pub(crate) fn pool_of(chain: &Chain, spec: &ChainSpec) -> Pool {
+    Pool::new(PoolConfig::new(spec.chain_id()), &head_info(chain))
 }
 
 pub(crate) fn chain_config(dir: &TempDir) -> ChainConfig {

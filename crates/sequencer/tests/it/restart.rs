@@ -7,7 +7,9 @@ use rapid_chain::{Chain, Importer};
 use rapid_chainspec::ChainSpec;
 use rapid_primitives::ReadState;
 
-use crate::bed::{Bed, Wallet, blocks_when_idle, chain_config, interval_blocks};
+use rapid_sequencer::{Sequencer, SequencerError, SystemHost};
+
+use crate::bed::{Bed, Wallet, blocks_when_idle, chain_config, interval_blocks, pool_of};
 
 #[tokio::test]
 async fn an_open_block_is_continued_after_a_restart() {
@@ -130,4 +132,19 @@ async fn a_checkpoint_shortens_the_log_and_loses_nothing() {
         .unwrap()
         .unwrap();
     assert_eq!(account.nonce, 20);
+}
+
+#[tokio::test]
+async fn a_chain_before_its_merge_is_not_produced() {
+    let spec =
+        ChainSpec::parse(r#"{"config":{"chainId":9,"homesteadBlock":0},"difficulty":"0x40000","alloc":{}}"#);
+    let spec = Arc::new(spec.unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let opened = Chain::open(Arc::clone(&spec), &chain_config(&dir)).unwrap();
+    let pool = pool_of(&opened.chain, &spec);
+    let refused = Sequencer::start(interval_blocks(Duration::from_secs(1)), SystemHost, opened, pool);
+    assert!(
+        matches!(refused, Err(SequencerError::BeforeMerge(1))),
+        "{refused:?}"
+    );
 }
