@@ -1,19 +1,20 @@
-//! Blockchain tests: blocks on top of a genesis, some of which must be refused.
+//! Blockchain tests: blocks on top of a genesis, some of which must be refused, some of which lie beside the chain.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use alloy_consensus::Header;
+use alloy_genesis::Genesis;
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
 use alloy_rlp::Decodable;
 use rapid_chain::{Chain, ChainConfig, Importer};
 use rapid_chainspec::ChainSpec;
 use rapid_log::{Durability, LogConfig};
-use rapid_primitives::{Block, ReadState};
+use rapid_primitives::{Block, ReadState, SealedBlock};
 use rapid_state::Snapshot;
 use serde::Deserialize;
 
@@ -47,30 +48,38 @@ struct TestBlock {
     expect_exception: Option<String>,
 }
 
-/// Why a test did not pass.
-enum Problem {
-    SideChain,
-    Failure(String),
-}
-
-impl From<String> for Problem {
-    fn from(reason: String) -> Self {
-        Self::Failure(reason)
-    }
-}
-
 pub(crate) fn run(path: &str, test: &BlockchainTest) -> Verdict {
     match test.check() {
         Ok(()) => Verdict::Passed,
-        Err(Problem::SideChain) => Verdict::NotSupported("side chains"),
-        Err(Problem::Failure(reason)) => {
-            exceptions::reason(path, &test.pre).map_or(Verdict::Failed(reason), Verdict::Excepted)
+        Err(reason) => exceptions::reason(path, &test.pre).map_or(Verdict::Failed(reason), Verdict::Excepted),
+    }
+}
+
+/// Which block is the head: before the merge the end of the branch with the most work, after it, where somebody else
+/// decides, the newest valid block.
+struct HeadRule {
+    /// Work up to each valid block.
+    total_difficulty: BTreeMap<B256, U256>,
+}
+
+impl HeadRule {
+    fn new(genesis: &SealedBlock) -> Self {
+        Self {
+            total_difficulty: BTreeMap::from([(genesis.hash, genesis.header.difficulty)]),
         }
+    }
+
+    /// Whether a valid block becomes the head instead of `head`. One that was there before does not.
+    fn prefers(&mut self, block: &SealedBlock, head: B256) -> bool {
+        let work = |hash: &B256| self.total_difficulty.get(hash).copied().unwrap_or_default();
+        let total = work(&block.header.parent_hash) + block.header.difficulty;
+        let heavier = block.header.difficulty.is_zero() || total > work(&head);
+        self.total_difficulty.insert(block.hash, total).is_none() && heavier
     }
 }
 
 impl BlockchainTest {
-    fn check(&self) -> Result<(), Problem> {
+    fn check(&self) -> Result<(), String> {
         let spec = Arc::new(self.spec()?);
         let dir = tempfile::tempdir_in(scratch()).expect("a place for the chain");
         let opened = Chain::open(spec, &chain_config(dir.path())).map_err(|error| error.to_string())?;
@@ -81,11 +90,11 @@ impl BlockchainTest {
         result?;
         let view = chain.view();
         if view.head.hash != self.lastblockhash {
-            return Err(format!("head {}, expected {}", view.head.hash, self.lastblockhash).into());
+            return Err(format!("head {}, expected {}", view.head.hash, self.lastblockhash));
         }
         let root = view.head.header.state_root;
         if self.post_state_hash.is_some_and(|expected| expected != root) {
-            return Err(format!("state root {root}").into());
+            return Err(format!("state root {root}"));
         }
         if let Some(expected) = &self.post_state {
             compare_state(&view.state, expected)?;
@@ -93,33 +102,23 @@ impl BlockchainTest {
         Ok(())
     }
 
-    fn import(&self, importer: &mut Importer) -> Result<(), Problem> {
-        let mut accepted = BTreeSet::from([importer.chain().view().head.hash]);
+    fn import(&self, importer: &mut Importer) -> Result<(), String> {
+        let mut rule = HeadRule::new(&importer.chain().view().head);
         for (index, block) in self.blocks.iter().enumerate() {
-            let head = importer.chain().view().head.hash;
-            let decoded = decode(&block.rlp);
-            // A sibling or a child of one says nothing as long as only children of the head are taken.
-            if let Ok(decoded) = &decoded
-                && decoded.header.parent_hash != head
-                && (block.expect_exception.is_none() || accepted.contains(&decoded.header.parent_hash))
-            {
-                return Err(Problem::SideChain);
-            }
-            let imported =
-                decoded.and_then(|block| importer.import(block).map_err(|error| error.to_string()));
-            let now = importer.chain().view().head.hash;
-            match (imported, &block.expect_exception) {
-                (Ok(_), None) => {
-                    accepted.insert(now);
+            let inserted = decode(&block.rlp)
+                .and_then(|block| importer.insert(block).map_err(|error| error.to_string()));
+            match (inserted, &block.expect_exception) {
+                (Ok(block), None) => {
+                    if rule.prefers(&block, importer.chain().view().head.hash) {
+                        let chosen = importer.set_head(block.hash);
+                        chosen.map_err(|error| format!("block {index} did not become the head: {error}"))?;
+                    }
                 }
-                (Err(_), Some(_)) if now == head => {}
-                (Err(reason), Some(_)) => {
-                    return Err(format!("block {index} was refused ({reason}), but moved the head").into());
-                }
+                (Err(_), Some(_)) => {}
                 (Ok(_), Some(exception)) => {
-                    return Err(format!("block {index} was accepted, although {exception}").into());
+                    return Err(format!("block {index} was accepted, although {exception}"));
                 }
-                (Err(reason), None) => return Err(format!("block {index} was refused: {reason}").into()),
+                (Err(reason), None) => return Err(format!("block {index} was refused: {reason}")),
             }
         }
         Ok(())
@@ -127,46 +126,42 @@ impl BlockchainTest {
 
     /// The chain of the test's genesis block, whose hash must come out the same.
     fn spec(&self) -> Result<ChainSpec, String> {
-        let block = decode(&self.genesis_rlp)?;
-        let expected = keccak256(alloy_rlp::encode(&block.header));
-        let mut genesis = network::genesis(&self.network, &self.config)?;
-        let Header {
-            nonce,
-            timestamp,
-            extra_data,
-            gas_limit,
-            difficulty,
-            mix_hash,
-            beneficiary,
-            base_fee_per_gas,
-            excess_blob_gas,
-            blob_gas_used,
-            ..
-        } = block.header;
-        genesis.nonce = nonce.into();
-        genesis.timestamp = timestamp;
-        genesis.extra_data = extra_data;
-        genesis.gas_limit = gas_limit;
-        genesis.difficulty = difficulty;
-        genesis.mix_hash = mix_hash;
-        genesis.coinbase = beneficiary;
-        genesis.base_fee_per_gas = base_fee_per_gas.map(u128::from);
-        genesis.excess_blob_gas = excess_blob_gas;
-        genesis.blob_gas_used = blob_gas_used;
-        genesis.alloc = self
-            .pre
-            .iter()
-            .map(|(address, account)| (*address, account.to_genesis()))
-            .collect();
-        let spec = ChainSpec::from_genesis(genesis).map_err(|error| error.to_string())?;
-        if spec.genesis_hash() != expected {
-            return Err(format!(
-                "genesis hash {}, expected {expected}",
-                spec.genesis_hash()
-            ));
-        }
-        Ok(spec)
+        let header = decode(&self.genesis_rlp)?.header;
+        let expected = keccak256(alloy_rlp::encode(&header));
+        let genesis = network::genesis(&self.network, &self.config)?;
+        spec_of(genesis, header, expected, &self.pre)
     }
+}
+
+/// The chain of a genesis header and accounts under the rules of `genesis`; its hash must come out as expected.
+pub(crate) fn spec_of(
+    mut genesis: Genesis,
+    header: Header,
+    expected: B256,
+    accounts: &Accounts,
+) -> Result<ChainSpec, String> {
+    genesis.nonce = header.nonce.into();
+    genesis.timestamp = header.timestamp;
+    genesis.extra_data = header.extra_data;
+    genesis.gas_limit = header.gas_limit;
+    genesis.difficulty = header.difficulty;
+    genesis.mix_hash = header.mix_hash;
+    genesis.coinbase = header.beneficiary;
+    genesis.base_fee_per_gas = header.base_fee_per_gas.map(u128::from);
+    genesis.excess_blob_gas = header.excess_blob_gas;
+    genesis.blob_gas_used = header.blob_gas_used;
+    genesis.alloc = accounts
+        .iter()
+        .map(|(address, account)| (*address, account.to_genesis()))
+        .collect();
+    let spec = ChainSpec::from_genesis(genesis).map_err(|error| error.to_string())?;
+    if spec.genesis_hash() != expected {
+        return Err(format!(
+            "genesis hash {}, expected {expected}",
+            spec.genesis_hash()
+        ));
+    }
+    Ok(spec)
 }
 
 fn decode(rlp: &[u8]) -> Result<Block, String> {
@@ -180,7 +175,7 @@ fn decode(rlp: &[u8]) -> Result<Block, String> {
 }
 
 /// Where the chains of the tests live: in memory if the system has such a place.
-fn scratch() -> PathBuf {
+pub(crate) fn scratch() -> PathBuf {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() {
         memory.to_owned()
@@ -190,7 +185,7 @@ fn scratch() -> PathBuf {
 }
 
 /// Nothing here has to survive a crash, and most chains are one block long.
-fn chain_config(dir: &Path) -> ChainConfig {
+pub(crate) fn chain_config(dir: &Path) -> ChainConfig {
     ChainConfig {
         log: LogConfig {
             durability: Durability::Async(Duration::from_secs(1)),
@@ -203,7 +198,7 @@ fn chain_config(dir: &Path) -> ChainConfig {
 }
 
 /// The flat state must hold what the test says and nothing else; the trie was compared with every header.
-fn compare_state(state: &Snapshot, expected: &Accounts) -> Result<(), String> {
+pub(crate) fn compare_state(state: &Snapshot, expected: &Accounts) -> Result<(), String> {
     let mut missing: BTreeSet<Address> = expected.keys().copied().collect();
     for account in state.accounts() {
         let address = account.map_err(|gone| gone.to_string())?.address();

@@ -1,4 +1,4 @@
-//! Runs test vectors that other people publish for Ethereum clients: blockchain, state and transaction tests.
+//! Runs test vectors that other people publish for Ethereum clients: blockchain, engine, state and transaction tests.
 //!
 //! ```text
 //! conformance PATH.. [--sample N] [--seed S] [--only TEXT] [--failures N]
@@ -10,7 +10,7 @@
 //! runs the cases whose path or name contains the text.
 //!
 //! Each case goes through the code that the node itself uses: blocks through [`rapid_chain::Importer`] over a chain in
-//! a directory of its own, transactions of state tests through [`rapid_evm::BlockExecutor`] over a
+//! a directory of its own, payloads through [`rapid_engine::EngineHandle`] over one, transactions of state tests through [`rapid_evm::BlockExecutor`] over a
 //! [`rapid_state::Draft`], bytes of transaction tests through the pool's decoder.
 //!
 //! Exits with 1 if a case failed that [`exceptions`] does not name, with 2 if there was nothing to run.
@@ -20,6 +20,7 @@
 mod account;
 mod arguments;
 mod blockchain;
+mod engine;
 mod exceptions;
 mod network;
 mod report;

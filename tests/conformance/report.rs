@@ -13,8 +13,6 @@ pub(crate) enum Verdict {
     Failed(String),
     /// Something was not, and [`crate::exceptions`] says why.
     Excepted(&'static str),
-    /// It cannot be run yet; the reason.
-    NotSupported(&'static str),
 }
 
 /// One case and what became of it.
@@ -31,7 +29,6 @@ struct Tally {
     passed: usize,
     failed: usize,
     excepted: usize,
-    not_supported: usize,
     busy: Duration,
 }
 
@@ -65,13 +62,6 @@ impl Report {
                     tally.excepted += 1;
                     *self.apart.entry(format!("excepted: {reason}")).or_default() += 1;
                 }
-                Verdict::NotSupported(reason) => {
-                    tally.not_supported += 1;
-                    *self
-                        .apart
-                        .entry(format!("not supported yet: {reason}"))
-                        .or_default() += 1;
-                }
             }
         }
     }
@@ -98,7 +88,7 @@ impl Report {
             println!("and {} more failures", self.failures.len() - failures_shown);
         }
         let title = "folder";
-        println!("\n{title:<66} passed failed except. unsup.  CPU s");
+        println!("\n{title:<66} passed failed except.  CPU s");
         let mut totals: BTreeMap<Suite, Tally> = BTreeMap::new();
         for ((suite, folder), tally) in &self.folders {
             print_line(folder, tally);
@@ -123,7 +113,6 @@ impl Tally {
         self.passed += other.passed;
         self.failed += other.failed;
         self.excepted += other.excepted;
-        self.not_supported += other.not_supported;
         self.busy += other.busy;
     }
 }
@@ -133,11 +122,10 @@ fn print_line(name: &str, tally: &Tally) {
         passed,
         failed,
         excepted,
-        not_supported,
         busy,
     } = tally;
     println!(
-        "{name:<66} {passed:>6} {failed:>6} {excepted:>7} {not_supported:>6} {:>6.1}",
+        "{name:<66} {passed:>6} {failed:>6} {excepted:>7} {:>6.1}",
         busy.as_secs_f64()
     );
 }

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     arguments::{Arguments, Selection},
-    blockchain,
+    blockchain, engine,
     report::{Outcome, Report, Verdict},
     state,
     suite::Suite,
@@ -65,6 +65,7 @@ fn execute_files(
             Suite::Blockchain => execute_file(suite, &vectors, selection, blockchain::run),
             Suite::State => execute_file(suite, &vectors, selection, state::run),
             Suite::Transaction => execute_file(suite, &vectors, selection, transaction::run),
+            Suite::Engine => execute_file(suite, &vectors, selection, engine::run),
         };
         done.send((outcomes, begun.elapsed()))
             .expect("the report outlives the workers");

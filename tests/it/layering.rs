@@ -36,6 +36,7 @@ const SIDEWAYS: &[(&str, &str)] = &[
     ("rapid-trie", "rapid-state"),
     ("rapid-sequencer", "rapid-chain"),
     ("rapid-stages", "rapid-chain"),
+    ("rapid-rpc", "rapid-engine"),
 ];
 
 /// Edges that the layers would allow and the design forbids: these crates work on any state that implements the

@@ -9,9 +9,11 @@
 mod bad_requests;
 mod bad_transactions;
 mod damaged_log;
+mod execution_apis;
 mod export_import;
 mod http;
 mod import;
+mod io_case;
 mod kill9;
 mod layering;
 mod manifests;

@@ -109,18 +109,16 @@ pub(crate) fn refused_start(datadir: &Path, extra: &[&str]) -> (Option<i32>, Str
 
 /// `rapid-reth node` as a sequencer of the real-time development chain, on unused ports, with `extra` arguments.
 fn node_command(datadir: &Path, extra: &[&str]) -> Command {
+    let mut command = any_node_command(datadir, extra);
+    command.args(["--dev", "--chain", "realtime"]);
+    command
+}
+
+/// `rapid-reth node` on unused ports, with `extra` arguments.
+fn any_node_command(datadir: &Path, extra: &[&str]) -> Command {
     let mut command = Command::new(binary());
     command
-        .args([
-            "node",
-            "--dev",
-            "--chain",
-            "realtime",
-            "--http",
-            "--ws",
-            "--with-unused-ports",
-            "--ipcdisable",
-        ])
+        .args(["node", "--http", "--ws", "--with-unused-ports", "--ipcdisable"])
         .args(["--color", "never", "--log.file.max-files", "0"])
         .arg("--datadir")
         .arg(datadir)
@@ -141,6 +139,13 @@ impl Node {
     /// Starts a sequencer of the real-time development chain on `datadir`, on unused ports, with `extra` arguments.
     pub(crate) fn start(datadir: &Path, extra: &[&str]) -> Self {
         Self::spawn(node_command(datadir, extra))
+    }
+
+    /// Starts a node that follows a consensus client on the chain of a genesis file, on unused ports.
+    pub(crate) fn follow(datadir: &Path, genesis: &Path, extra: &[&str]) -> Self {
+        let mut command = any_node_command(datadir, extra);
+        command.args(["--role", "engine", "--chain"]).arg(genesis);
+        Self::spawn(command)
     }
 
     fn spawn(mut command: Command) -> Self {

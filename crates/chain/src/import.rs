@@ -245,6 +245,12 @@ impl Importer {
         }
     }
 
+    /// Remembers a block as invalid. For who made the header from the body: to [`insert`](Self::insert) a body that
+    /// breaks a rule says nothing of the header, which may belong to another one.
+    pub fn condemn(&mut self, hash: B256, last_valid_ancestor: B256) {
+        self.invalid.insert(hash, last_valid_ancestor);
+    }
+
     /// Ends the import; everything imported is durable on return.
     ///
     /// # Errors

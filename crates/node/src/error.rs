@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use rapid_chain::ChainError;
+use rapid_engine::EngineFailure;
 use rapid_rpc::StartError;
 use rapid_sequencer::SequencerError;
 
@@ -47,6 +48,9 @@ pub enum NodeError {
     /// The sequencer failed.
     #[error(transparent)]
     Sequencer(#[from] SequencerError),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineFailure),
     /// The methods cannot be registered: two have one name.
     #[error("RPC methods clash: {0}")]
     Methods(String),

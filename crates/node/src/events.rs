@@ -46,8 +46,7 @@ pub(crate) async fn tell_blocks(mut events: Receiver<ChainEvent>) {
                 tell_block(&block, elapsed);
             }
             Ok(ChainEvent::TakenBack { removed, head }) => {
-                metrics::counter!("reth_blockchain_tree_reorgs").increment(1);
-                metrics::gauge!("reth_blockchain_tree_latest_reorg_depth").set(removed.len() as f64);
+                tell_reorganisation(removed.len());
                 tracing::info!(
                     target: "reth_node_events::node",
                     depth = removed.len(),
@@ -65,8 +64,24 @@ pub(crate) async fn tell_blocks(mut events: Receiver<ChainEvent>) {
 
 /// `elapsed` is the time from its first mini-block to its seal.
 fn tell_block(block: &SealedBlock, elapsed: Duration) {
+    tell_height(block.number());
+    tell_block_added(block, elapsed);
+}
+
+/// The head's metric.
+pub(crate) fn tell_height(number: u64) {
+    metrics::gauge!("reth_blockchain_tree_canonical_chain_height").set(number as f64);
+}
+
+/// A reorganisation's metrics.
+pub(crate) fn tell_reorganisation(depth: usize) {
+    metrics::counter!("reth_blockchain_tree_reorgs").increment(1);
+    metrics::gauge!("reth_blockchain_tree_latest_reorg_depth").set(depth as f64);
+}
+
+/// Says that a block was executed on the head.
+pub(crate) fn tell_block_added(block: &SealedBlock, elapsed: Duration) {
     let header = &block.header;
-    metrics::gauge!("reth_blockchain_tree_canonical_chain_height").set(header.number as f64);
     let gas_per_second = header.gas_used as f64 / elapsed.as_secs_f64().max(1e-6);
     tracing::info!(
         target: "reth_node_events::node",

@@ -8,7 +8,8 @@ use std::{
 };
 
 use metrics::gauge;
-use rapid_chain::{Chain, Driver, Opened};
+use rapid_chain::{Chain, Opened};
+use rapid_engine::Engine;
 use rapid_log::Durability;
 use rapid_pool::{HeadInfo, Pool, PoolConfig, Recovery, RecoveryConfig};
 use rapid_rpc::{AuthConfig, EthParts, RpcModules, RpcServerConfig, RpcServers};
@@ -17,7 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     AuthServer, BuildInfo, DataDir, DataDirLock, ForeignStore, MetricsRecorder, MetricsServer, NodeConfig,
-    NodeError, RethToml, Role, Store, events, jwt,
+    NodeError, RethToml, Role, Store, engine_events, events, jwt,
 };
 
 /// How long production may take to stop and become durable. The servers have their own five seconds before that.
@@ -44,8 +45,8 @@ pub struct NodeHandle {
 #[derive(Debug)]
 enum Producer {
     Sequencer(Sequencer),
-    /// Nobody yet: the handle is kept, so that the store can be closed in order.
-    Nobody(Driver),
+    /// The consensus client behind it.
+    Engine(Engine),
 }
 
 impl Node {
@@ -74,28 +75,24 @@ impl Node {
             Recovery::start(RecoveryConfig::new(config.pool.decode_limits())).map_err(NodeError::Thread)?;
         tracing::info!(target: "reth::cli", "Transaction pool initialized");
         let mut tasks = JoinSet::new();
-        tasks.spawn(events::tell_blocks(chain.subscribe()));
-        let producer = match config.role {
-            Role::Engine => Producer::Nobody(driver),
-            Role::Sequencer(settings) => {
-                let opened = Opened {
-                    chain: chain.clone(),
-                    driver,
-                    tip,
-                };
-                Producer::Sequencer(Sequencer::start(settings, SystemHost, opened, pool.clone())?)
-            }
+        let opened = Opened {
+            chain: chain.clone(),
+            driver,
+            tip,
         };
+        let producer = Producer::start(config.role, opened, &pool, &mut tasks)?;
         tracing::info!(target: "reth::cli", "Consensus engine initialized");
         let parts = EthParts {
             chain: chain.clone(),
             pool: pool.clone(),
             recovery: Arc::new(recovery),
+            engine: producer.engine().map(|engine| engine.handle().clone()),
             signers: config.signers,
             config: config.eth,
         };
         let modules = RpcModules::of_node(parts, config.engine)
             .map_err(|error| NodeError::Methods(error.to_string()))?;
+        tracing::info!(target: "reth::cli", "Engine API handler initialized");
         let rpc = start_rpc(config.rpc, config.auth.as_ref(), &config.datadir, modules).await;
         let rpc = match rpc {
             Ok(rpc) => rpc,
@@ -121,6 +118,31 @@ impl Node {
             tasks,
             lock,
         })
+    }
+}
+
+impl Producer {
+    /// Starts what the role asks for, and what tells of its blocks.
+    fn start(role: Role, opened: Opened, pool: &Pool, tasks: &mut JoinSet<()>) -> Result<Self, NodeError> {
+        match role {
+            Role::Engine => {
+                let engine = Engine::start(opened, pool.clone())?;
+                tasks.spawn(engine_events::tell_engine(engine.handle().subscribe()));
+                Ok(Self::Engine(engine))
+            }
+            Role::Sequencer(settings) => {
+                tasks.spawn(events::tell_blocks(opened.chain.subscribe()));
+                let sequencer = Sequencer::start(settings, SystemHost, opened, pool.clone())?;
+                Ok(Self::Sequencer(sequencer))
+            }
+        }
+    }
+
+    const fn engine(&self) -> Option<&Engine> {
+        match self {
+            Self::Engine(engine) => Some(engine),
+            Self::Sequencer(_) => None,
+        }
     }
 }
 
@@ -171,7 +193,7 @@ impl NodeHandle {
     pub async fn wait(&self) -> NodeError {
         match &self.producer {
             Producer::Sequencer(sequencer) => sequencer.failed().await.into(),
-            Producer::Nobody(_) => std::future::pending().await,
+            Producer::Engine(engine) => engine.failed().await.into(),
         }
     }
 
@@ -307,7 +329,7 @@ async fn give_up(producer: Producer, error: NodeError) -> NodeError {
 async fn stop(producer: Producer) -> Result<(), NodeError> {
     let stop = tokio::task::spawn_blocking(move || match producer {
         Producer::Sequencer(sequencer) => sequencer.stop().map_err(NodeError::from),
-        Producer::Nobody(driver) => driver.shutdown().map_err(NodeError::from),
+        Producer::Engine(engine) => engine.stop().map_err(NodeError::from),
     });
     match tokio::time::timeout(STOP_TIME_MAX, stop).await {
         Ok(stopped) => stopped.expect("stopping reports errors and does not panic"),

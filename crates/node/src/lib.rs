@@ -8,12 +8,13 @@
 //!   first, then production, then the store, and the lock goes last; a critical thread that dies ends the node.
 //!
 //! ```text
-//!  lock -> history, log, state, trie (Store) -> pool -> sequencer -> rpc servers -> metrics
-//!  lock <- store made durable <------------------------ sequencer <- rpc servers <- shutdown
+//!  lock -> history, log, state, trie (Store) -> pool -> sequencer or engine -> rpc servers -> metrics
+//!  lock <- store made durable <------------------------ sequencer or engine <- rpc servers <- shutdown
 //! ```
 
 mod config;
 mod datadir;
+mod engine_events;
 mod error;
 mod events;
 mod export;

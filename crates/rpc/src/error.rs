@@ -2,6 +2,7 @@
 
 use alloy_primitives::{B256, Bytes};
 use jsonrpsee::types::{ErrorObjectOwned, error::INVALID_PARAMS_CODE};
+use rapid_engine::EngineError;
 use rapid_pool::PoolError;
 use revm::context::result::HaltReason;
 
@@ -56,6 +57,10 @@ pub enum RpcError {
     /// There is no key for the account.
     #[error("unknown account")]
     UnknownAccount,
+
+    /// The Engine API refused or failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 
     // The code that was run failed.
     /// It reverted.
@@ -123,6 +128,7 @@ impl RpcError {
             Self::BlockNotFound(_) => NOT_FOUND,
             Self::Pruned(_) => PRUNED,
             Self::Pool(error) => error.code(),
+            Self::Engine(error) => error.code(),
             Self::InvalidInput(_) | Self::UnknownAccount | Self::RealtimeExpired => SERVER_ERROR,
             Self::Rejected(_) | Self::Halted(HaltReason::OutOfGas(_)) => REJECTED,
             Self::Reverted(_) => REVERTED,
@@ -144,6 +150,10 @@ impl From<RpcError> for ErrorObjectOwned {
             RpcError::Reverted(output) => Self::owned(code, message, Some(output)),
             RpcError::SyncTimeout { hash, .. } | RpcError::SyncNotReady { hash, .. } => {
                 Self::owned(code, message, Some(hash))
+            }
+            RpcError::Engine(error) => {
+                let data = error.detail().map(|detail| serde_json::json!({ "err": detail }));
+                Self::owned(code, message, data)
             }
             RpcError::SyncNonceGap { expected } => Self::owned(code, message, Some(format!("{expected:#x}"))),
             RpcError::Internal(_) => {
@@ -210,6 +220,16 @@ mod tests {
         assert!(timeout.message().contains(&hash.to_string()));
         let gap = ErrorObjectOwned::from(RpcError::SyncNonceGap { expected: 16 });
         assert_eq!((gap.code(), gap.data().unwrap().get()), (6, "\"0x10\""));
+    }
+
+    #[test]
+    fn the_engines_errors_say_more_in_their_data() {
+        let error = ErrorObjectOwned::from(RpcError::from(EngineError::InvalidParams("no withdrawals".into())));
+        assert_eq!((error.code(), error.message()), (-32602, "Invalid params"));
+        assert_eq!(error.data().unwrap().get(), r#"{"err":"no withdrawals"}"#);
+        let bare = ErrorObjectOwned::from(RpcError::from(EngineError::UnsupportedFork));
+        assert_eq!((bare.code(), bare.message()), (-38005, "Unsupported fork"));
+        assert!(bare.data().is_none());
     }
 
     #[test]

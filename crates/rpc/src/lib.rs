@@ -1,6 +1,7 @@
 //! JSON-RPC over HTTP, WebSocket and IPC, and the JWT port.
 //!
-//! - **In:** requests from clients; the published [`View`](rapid_chain::View) of the chain and its events; the pool.
+//! - **In:** requests from clients; the published [`View`](rapid_chain::View) of the chain and its events; the pool; the
+//!   engine, on a node that follows a consensus client.
 //! - **Out:** answers and notifications; signed transactions, recovered, into the pool.
 //! - **Owns:** the listening sockets and the IPC file, every connection with its bounded queues, a bounded number of
 //!   blocking threads for expensive calls, the polling filters.
@@ -10,7 +11,8 @@
 //! ```text
 //!  HTTP, WS --+                                     +--> state, blocks, transactions, fees, logs --> View, history
 //!  JWT port --+-- limits -- batch -- metrics -- ----+--> call, estimate --> gate --> EVM on a snapshot
-//!  IPC -------+     |                               +--> send --> recover --> pool ... waiter --> receipt
+//!  IPC -------+     |                               +--> engine_* (JWT port alone) --> EngineHandle
+//!                   |                               +--> send --> recover --> pool ... waiter --> receipt
 //!                   +-- closes slow clients <-- hubs <-- ChainEvent, one payload for all subscribers
 //! ```
 //!

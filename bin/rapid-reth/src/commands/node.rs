@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use clap::Args;
 use rapid_chainspec::ChainSpec;
-use rapid_node::{AuthServer, BuildInfo, Node, NodeConfig, NodeHandle, Role};
+use rapid_node::{AuthServer, BuildInfo, Node, NodeConfig, NodeHandle};
 use rapid_rpc::{DevSigners, EngineInfo};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -77,13 +77,6 @@ impl NodeCommand {
         tracing::info!(target: "reth::cli", version = %*version::SHORT, "Starting {}", version::CLIENT_NAME);
         around.tell(self.dev.dev);
         let config = self.config(chain, around.ports)?;
-        if matches!(config.role, Role::Engine) {
-            tracing::warn!(
-                target: "reth::cli",
-                "The Engine API does not drive the chain yet, so this node serves what its data directory holds; \
-                 run --role sequencer or --dev to make blocks"
-            );
-        }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let ended = runtime.block_on(run_until_signal(config));
         runtime.shutdown_timeout(RUNTIME_STOP_TIME_MAX);
@@ -199,6 +192,7 @@ impl Signals {
 #[cfg(test)]
 mod tests {
     use rapid_log::Durability;
+    use rapid_node::Role;
     use rapid_sequencer::{BlockPolicy, EmptyBlocks, SequencerConfig, TimestampPolicy};
 
     use super::*;

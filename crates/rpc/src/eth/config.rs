@@ -78,7 +78,8 @@ pub struct EthConfig {
     pub subscription_queue_max: usize,
     /// Bytes that wait for one subscriber before its connection is closed.
     pub subscription_queue_bytes_max: usize,
-    /// Depth at which a sealed block is called finalized; half of it, rounded up, is called safe.
+    /// Depth at which a sealed block is called finalized where no consensus client says so; half of it, rounded up, is
+    /// called safe.
     pub finality_depth: u64,
     /// Price suggestions.
     pub gas_oracle: GasOracleConfig,

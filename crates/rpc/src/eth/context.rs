@@ -8,6 +8,7 @@ use std::{
 use alloy_eips::{BlockId, BlockNumberOrTag, RpcBlockHash};
 use alloy_primitives::B256;
 use rapid_chain::{Chain, ChainError, OpenBlock, PastReadError, StateAt, View};
+use rapid_engine::{EngineHandle, Forkchoice};
 use rapid_evm::environment_of_header;
 use rapid_pool::{HeadInfo, Pool, Recovery};
 use rapid_primitives::{BlockEnvironment, SealedBlock};
@@ -30,6 +31,8 @@ pub struct EthParts {
     pub pool: Pool,
     /// Recovers the senders of batches.
     pub recovery: Arc<Recovery>,
+    /// Drives the chain as a consensus client says; `None` if the node drives it by itself.
+    pub engine: Option<EngineHandle>,
     /// Keys of a development chain; empty otherwise.
     pub signers: DevSigners,
     /// Bounds and choices.
@@ -42,6 +45,7 @@ pub(crate) struct EthContext {
     pub(crate) chain: Chain,
     pub(crate) pool: Pool,
     pub(crate) recovery: Arc<Recovery>,
+    pub(crate) engine: Option<EngineHandle>,
     pub(crate) signers: DevSigners,
     pub(crate) config: EthConfig,
     pub(crate) gate: Gate,
@@ -69,6 +73,7 @@ impl EthContext {
             chain,
             pool,
             recovery,
+            engine,
             signers,
             config,
         } = parts;
@@ -81,6 +86,7 @@ impl EthContext {
             chain,
             pool,
             recovery,
+            engine,
             signers,
             config,
             gate,
@@ -92,14 +98,33 @@ impl EthContext {
     /// `None` if there is no such block (yet).
     pub(crate) fn sealed_number(&self, tag: BlockNumberOrTag) -> Option<u64> {
         let head = self.chain.view().head.number();
-        let depth = self.config.finality_depth;
         match tag {
             BlockNumberOrTag::Latest | BlockNumberOrTag::Pending => Some(head),
-            BlockNumberOrTag::Finalized => head.checked_sub(depth),
-            BlockNumberOrTag::Safe => head.checked_sub(depth.div_ceil(2)),
+            BlockNumberOrTag::Finalized => self.finalized_number(head),
+            BlockNumberOrTag::Safe => self.safe_number(head),
             BlockNumberOrTag::Earliest => Some(0),
             BlockNumberOrTag::Number(number) => (number <= head).then_some(number),
         }
+    }
+
+    /// What the consensus client says is finalized; without one, what is as deep as configured.
+    fn finalized_number(&self, head: u64) -> Option<u64> {
+        match self.forkchoice() {
+            Some(forkchoice) => Some(forkchoice.finalized()?.number),
+            None => head.checked_sub(self.config.finality_depth),
+        }
+    }
+
+    /// What the consensus client says is safe; without one, what is half as deep as the finalized block.
+    fn safe_number(&self, head: u64) -> Option<u64> {
+        match self.forkchoice() {
+            Some(forkchoice) => Some(forkchoice.safe()?.number),
+            None => head.checked_sub(self.config.finality_depth.div_ceil(2)),
+        }
+    }
+
+    fn forkchoice(&self) -> Option<&Forkchoice> {
+        self.engine.as_ref().map(EngineHandle::forkchoice)
     }
 
     /// The block a block query is about; `None` if there is none.

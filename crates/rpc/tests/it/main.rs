@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod engine;
 mod http;
 mod node;
 mod producer;

@@ -49,6 +49,7 @@ impl Node {
             chain: producer.chain.clone(),
             pool: producer.pool.clone(),
             recovery: Arc::new(recovery),
+            engine: None,
             signers: DevSigners::from_mnemonic(DEV_MNEMONIC, 3).unwrap(),
             config,
         };
