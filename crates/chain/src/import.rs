@@ -354,6 +354,8 @@ impl Importer {
         }
         let (ancestor, branch) = self.branch_to(hash)?;
         if branch.is_empty() {
+            // What was changed since is asked of history, which may be some blocks behind the head.
+            self.driver.await_history()?;
             let BuildBase { draft, trie } = chain.base_to_build_on(&ancestor, self.tip.assembly.trie())?;
             let ancestors = AncestorHashes::canonical(chain);
             return Ok(ParentState {
