@@ -87,7 +87,10 @@ impl EngineTest {
         result?;
         let view = chain.view();
         if view.head.hash != self.lastblockhash {
-            return Err(format!("head {}, expected {}", view.head.hash, self.lastblockhash));
+            return Err(format!(
+                "head {}, expected {}",
+                view.head.hash, self.lastblockhash
+            ));
         }
         let root = view.head.header.state_root;
         if self.post_state_hash.is_some_and(|expected| expected != root) {
