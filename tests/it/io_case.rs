@@ -67,7 +67,10 @@ pub(crate) fn difference(expected: &Value, found: &Value, path: &str) -> Option<
     match (expected, found) {
         (Value::Object(left), Value::Object(right)) => {
             let free = |key: &str| {
-                key == "message" && path.ends_with("error") && left.contains_key(key) && right.contains_key(key)
+                key == "message"
+                    && path.ends_with("error")
+                    && left.contains_key(key)
+                    && right.contains_key(key)
             };
             let missing = left.keys().find(|key| !right.contains_key(*key));
             let extra = right.keys().find(|key| !left.contains_key(*key));
@@ -100,7 +103,10 @@ fn answers_are_compared_by_value_but_for_messages_of_errors() {
         let [left, right] = [left, right].map(|text| serde_json::from_str(text).unwrap());
         difference(&left, &right, "")
     };
-    assert_eq!(differ(r#"{"a":[1,{"b":"0x1"}]}"#, r#"{"a":[1,{"b":"0x1"}]}"#), None);
+    assert_eq!(
+        differ(r#"{"a":[1,{"b":"0x1"}]}"#, r#"{"a":[1,{"b":"0x1"}]}"#),
+        None
+    );
     let error = r#"{"error":{"code":3,"message":"one"}}"#;
     assert_eq!(differ(error, r#"{"error":{"code":3,"message":"two"}}"#), None);
     assert!(differ(error, r#"{"error":{"code":4,"message":"one"}}"#).is_some());
@@ -113,6 +119,9 @@ fn answers_are_compared_by_value_but_for_messages_of_errors() {
 fn a_conversation_is_read() {
     let text = "// speconly: the form alone\n>> {\"id\":1}\n<< {\"id\":1,\"result\":null}\n";
     let case = IoCase::parse("eth_x/y.io".to_owned(), text);
-    assert_eq!((case.method(), case.form_only, case.turns.len()), ("eth_x", true, 1));
+    assert_eq!(
+        (case.method(), case.form_only, case.turns.len()),
+        ("eth_x", true, 1)
+    );
     assert_eq!(case.turns[0].0, "{\"id\":1}");
 }
