@@ -155,7 +155,8 @@ fn serve(tree: &mut EngineTree, request: Request) {
         Request::NewPayload(payload, answer) => {
             let status = tree.new_payload(*payload);
             metrics::histogram!("rapid_reth_engine_payload_seconds").record(started.elapsed());
-            metrics::counter!("rapid_reth_engine_payloads_total", "status" => name(status.as_ref())).increment(1);
+            metrics::counter!("rapid_reth_engine_payloads_total", "status" => name(status.as_ref()))
+                .increment(1);
             send(answer, status);
         }
         Request::ForkchoiceUpdated(update, answer) => {

@@ -70,13 +70,15 @@ impl EngineHandle {
         request: impl FnOnce(oneshot::Sender<Result<T, EngineError>>) -> Request,
     ) -> Result<T, EngineError> {
         let (answer, answered) = oneshot::channel();
-        self.requests.try_send(request(answer)).map_err(|error| match error {
-            TrySendError::Full(_) => {
-                metrics::counter!("rapid_reth_engine_busy_total").increment(1);
-                EngineError::Busy
-            }
-            TrySendError::Disconnected(_) => EngineError::stopped(),
-        })?;
+        self.requests
+            .try_send(request(answer))
+            .map_err(|error| match error {
+                TrySendError::Full(_) => {
+                    metrics::counter!("rapid_reth_engine_busy_total").increment(1);
+                    EngineError::Busy
+                }
+                TrySendError::Disconnected(_) => EngineError::stopped(),
+            })?;
         metrics::gauge!("rapid_reth_engine_queued_requests").set(self.requests.len() as f64);
         answered.await.map_err(|_| EngineError::stopped())?
     }

@@ -10,11 +10,7 @@ use alloy_rpc_types_engine::{
 use rapid_chainspec::{ChainSpec, EthereumHardforks};
 use rapid_primitives::Block;
 
-use crate::{
-    EngineError, NewPayloadVersion,
-    orphans::Orphan,
-    version::PayloadFork,
-};
+use crate::{EngineError, NewPayloadVersion, orphans::Orphan, version::PayloadFork};
 
 /// Parameters of `engine_newPayload`. The constructors take what each version carries, so a field that a version
 /// must have is there.
@@ -178,7 +174,11 @@ fn check_requests(requests: &Requests) -> Result<(), EngineError> {
     for request in requests.iter() {
         match request.as_ref() {
             [kind, _, ..] if last.is_none_or(|last| last < *kind) => last = Some(*kind),
-            [_, _, ..] => return Err(EngineError::params("execution requests are not in ascending order")),
+            [_, _, ..] => {
+                return Err(EngineError::params(
+                    "execution requests are not in ascending order",
+                ));
+            }
             _ => return Err(EngineError::params("an execution request is empty")),
         }
     }

@@ -95,7 +95,9 @@ impl PoolFollower {
             .map_or(0, |since| since.as_secs());
         let environment = self.chain.simulation_environment(&self.chain.view(), now);
         environment
-            .inspect_err(|error| tracing::warn!(target: "engine::tree", %error, "No block can follow the head"))
+            .inspect_err(
+                |error| tracing::warn!(target: "engine::tree", %error, "No block can follow the head"),
+            )
             .ok()
             .map(|environment| HeadInfo::of(self.chain.spec(), &environment))
     }
@@ -112,9 +114,7 @@ impl PoolFollower {
             })
             .collect();
         let state = self.chain.view().state.clone();
-        let results = self
-            .pool
-            .submit_batch(Origin::External, decoded, &state, head);
+        let results = self.pool.submit_batch(Origin::External, decoded, &state, head);
         let pooled = results.iter().filter(|result| result.is_ok()).count();
         let count = |outcome: &'static str, transactions: usize| {
             metrics::counter!("rapid_reth_engine_returned_transactions_total", "outcome" => outcome)

@@ -60,9 +60,9 @@ fn ticks() -> Interval {
 /// What to say of a consensus client whose last fork choice came `silence` ago; `None` if there was none.
 fn complaint(silence: Option<Duration>) -> Option<&'static str> {
     match silence {
-        None => Some(
-            "Post-merge network, but never seen beacon client. Please launch one to follow the chain!",
-        ),
+        None => {
+            Some("Post-merge network, but never seen beacon client. Please launch one to follow the chain!")
+        }
         Some(silence) if silence > SILENCE_MAX => Some(
             "Beacon client online, but no consensus updates received for a while. This may be because of a problem \
              of this node or of the beacon client: please look at the logs of both",

@@ -224,7 +224,9 @@ mod tests {
 
     #[test]
     fn the_engines_errors_say_more_in_their_data() {
-        let error = ErrorObjectOwned::from(RpcError::from(EngineError::InvalidParams("no withdrawals".into())));
+        let error = ErrorObjectOwned::from(RpcError::from(EngineError::InvalidParams(
+            "no withdrawals".into(),
+        )));
         assert_eq!((error.code(), error.message()), (-32602, "Invalid params"));
         assert_eq!(error.data().unwrap().get(), r#"{"err":"no withdrawals"}"#);
         let bare = ErrorObjectOwned::from(RpcError::from(EngineError::UnsupportedFork));

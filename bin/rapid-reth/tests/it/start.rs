@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::process::{Running, http, run};
 
 /// What scripts look for, in order.
-const START_LINES: [&str; 15] = [
+const START_LINES: [&str; 16] = [
     "Initialized tracing, debug log directory: ",
     "Starting rapid-reth version=",
     "Opening database path=",
@@ -19,6 +19,7 @@ const START_LINES: [&str; 15] = [
     "Loaded storage settings",
     "Transaction pool initialized",
     "Consensus engine initialized",
+    "Engine API handler initialized",
     "RPC auth server started url=127.0.0.1:",
     "RPC HTTP server started url=127.0.0.1:",
     "RPC WS server started url=127.0.0.1:",

@@ -33,7 +33,9 @@ fn included_transactions_leave_and_those_of_removed_blocks_return() {
     let both = maker.block(&first.header, transactions[1..3].to_vec(), "both");
     let one = maker.block(&genesis, transactions[..1].to_vec(), "one");
     let two = maker.block(&one.header, transactions[1..2].to_vec(), "two");
-    transactions.iter().for_each(|transaction| submit(&bed, transaction));
+    transactions
+        .iter()
+        .for_each(|transaction| submit(&bed, transaction));
     bed.send_valid(&[first, both.clone(), one, two.clone()]);
     assert_eq!(
         pooled(&bed, &transactions),

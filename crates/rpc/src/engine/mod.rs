@@ -183,7 +183,9 @@ fn parse<T: DeserializeOwned>(params: &Params<'_>) -> Result<T, EngineError> {
 }
 
 /// The attributes may be null or left out.
-fn forkchoice_params(params: &Params<'_>) -> Result<(ForkchoiceState, Option<PayloadAttributes>), EngineError> {
+fn forkchoice_params(
+    params: &Params<'_>,
+) -> Result<(ForkchoiceState, Option<PayloadAttributes>), EngineError> {
     match parse::<(ForkchoiceState,)>(params) {
         Ok((state,)) => Ok((state, None)),
         Err(_) => parse(params),
@@ -204,7 +206,12 @@ mod tests {
             parse::<(U64, U64)>(&params(r#"["0x1", "0x2"]"#)),
             Ok((U64::ONE, U64::from(2)))
         );
-        for wrong in [r#"["0x1"]"#, r#"["0x1", "0x2", null]"#, "[]", r#"{"start": "0x1"}"#] {
+        for wrong in [
+            r#"["0x1"]"#,
+            r#"["0x1", "0x2", null]"#,
+            "[]",
+            r#"{"start": "0x1"}"#,
+        ] {
             let error = parse::<(U64, U64)>(&params(wrong)).unwrap_err();
             assert_eq!(error.code(), -32602, "{wrong}");
         }

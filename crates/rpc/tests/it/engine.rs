@@ -155,7 +155,11 @@ async fn a_consensus_client_drives_the_chain() {
         ("engine_newPayloadV3", three, -38005),
         ("engine_forkchoiceUpdatedV3", zero, -38002),
         ("engine_getPayloadBodiesByRangeV1", json!(["0x0", "0x1"]), -32602),
-        ("engine_getPayloadBodiesByRangeV1", json!(["0x1", "0x401"]), -38004),
+        (
+            "engine_getPayloadBodiesByRangeV1",
+            json!(["0x1", "0x401"]),
+            -38004,
+        ),
         ("engine_getPayloadV4", json!(["0x0000000000000000"]), -32601),
     ] {
         assert_eq!(node.code(method, params).await, code, "{method}");
