@@ -180,7 +180,12 @@ fn a_consensus_client_feeds_blocks_one_by_one() {
     assert_eq!(rpc.quantity("eth_blockNumber", json!([])), FED_TO as u64);
     let safe = rpc.call("eth_getBlockByNumber", json!(["safe", false]));
     assert_eq!(safe["hash"], json!(before.hash_slow()));
-    assert!(node.stop().success());
+    node.kill();
+    // What was answered VALID and chosen is durable.
+    let again = Node::follow(&datadir, &vectors.join("genesis.json"), &[]);
+    let latest = again.rpc().call("eth_getBlockByNumber", json!(["latest", false]));
+    assert_eq!(latest["hash"], json!(last.hash_slow()));
+    assert!(again.stop().success());
 }
 
 /// What became of the conversations with one method.

@@ -230,8 +230,8 @@ impl EngineTree {
         Ok(())
     }
 
-    /// The safe and the finalized block of a fork choice. Zero leaves what was said before, if the new head descends
-    /// from it.
+    /// The safe and the finalized block of a fork choice. Zero leaves what was said before, unless the head leaves the
+    /// branch it is on.
     fn points(&self, state: ForkchoiceState, lineage: &Lineage) -> Result<Points, EngineError> {
         let before = self.forkchoice.points();
         Ok(Points {
@@ -248,8 +248,8 @@ impl EngineTree {
     ) -> Result<Option<BlockAt>, EngineError> {
         if hash.is_zero() {
             return match before {
-                Some(before) => Ok(self.is_on(lineage, before)?.then_some(before)),
-                None => Ok(None),
+                Some(block) if !lineage.branch.is_empty() => Ok(self.is_on(lineage, block)?.then_some(block)),
+                before => Ok(before),
             };
         }
         let block = self.importer.block(hash)?;

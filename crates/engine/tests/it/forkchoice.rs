@@ -33,7 +33,7 @@ fn an_ancestor_of_the_head_is_valid_and_unwinds_nothing() {
     bed.send_valid(&blocks);
     let hashes: Vec<B256> = blocks.iter().map(hash).collect();
     bed.choose_all(hashes[3], hashes[2], hashes[1]).unwrap();
-    assert_eq!(bed.choose(hashes[2]), Status::Valid(hashes[2]));
+    assert_eq!(bed.choose(hashes[1]), Status::Valid(hashes[1]));
     assert_eq!(bed.head(), hashes[3]);
     // Below the finalized block as well, but then nothing is taken.
     assert_eq!(bed.choose(hashes[0]), Status::Valid(hashes[0]));
