@@ -52,15 +52,13 @@ impl Execution {
         }
     }
 
-    /// Executes blocks until a threshold is reached or there are no more; true in the second case.
+    /// Executes blocks until a threshold is reached or there are no more; true in the second case. A batch has at least
+    /// one block, whatever the thresholds say: each brings the run forward.
     fn batch(&mut self, importer: &mut Importer) -> Result<bool, StageError> {
         let begun = Instant::now();
         let changes_before = importer.work().changes;
         let mut work = BatchWork::default();
-        while !self.thresholds.is_end_of_batch(&work) {
-            let Some((origin, block)) = self.next(importer)? else {
-                return Ok(true);
-            };
+        while let Some((origin, block)) = self.next(importer)? {
             if self.is_known(importer, &origin, &block)? {
                 self.progress.note_skipped();
                 continue;
@@ -77,8 +75,11 @@ impl Execution {
             }
             self.teller
                 .tell(&self.progress, importer.chain().view().head.number());
+            if self.thresholds.is_end_of_batch(&work) {
+                return Ok(false);
+            }
         }
-        Ok(false)
+        Ok(true)
     }
 
     /// The next block. Before waiting for one, what is executed is made canonical: there is time for it.
