@@ -142,7 +142,7 @@ fn a_damaged_file_of_blocks_is_told_and_changes_nothing() {
     assert!(
         String::from_utf8(strict.stderr)
             .unwrap()
-            .contains("entry 0 of the file")
+            .contains(&format!("entry 0 of {path}"))
     );
 }
 
