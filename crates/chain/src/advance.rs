@@ -14,7 +14,7 @@ use rapid_trie::StateTrie;
 
 use crate::{
     BlockAssembly, Chain, ChainError, ChainEvent, Driver, FinishedBlock, Tip, View, background::HandOver,
-    execute::ExecutedBlock, import::now_us,
+    execute::ExecutedBlock, record::now_us,
 };
 
 /// How the head moves.

@@ -1,15 +1,10 @@
 //! Blocks made elsewhere: checked, executed on their parents, and made canonical as a whole or not at all. One path for
 //! files, streams and consensus clients.
 
-use std::{sync::Arc, time::SystemTime};
+use std::sync::Arc;
 
 use alloy_primitives::{Address, B256};
-use rapid_chainspec::EthereumHardforks;
-use rapid_evm::environment_of_header;
-use rapid_primitives::{
-    Block, BlockClose, BlockPosition, Header, MiniBlock, MiniBlockBody, MiniBlockHeader, ProofOfWorkSeal,
-    SealedBlock,
-};
+use rapid_primitives::{Block, Header, SealedBlock};
 use rapid_state::Draft;
 
 use crate::{
@@ -20,6 +15,7 @@ use crate::{
     execute::{AncestorHashes, ExecutedBlock, Execution, ParentState, execute_block},
     invalid::InvalidBlocks,
     ommers::verify_ommers_of,
+    record::record_of,
     tree::{BlockTree, TreeBlock},
 };
 
@@ -186,7 +182,7 @@ impl Importer {
         let mut extensions = Vec::with_capacity(added.len());
         for block in &added {
             let executed = self.executed(&block.hash)?.clone();
-            let mini_block = Arc::new(self.mini_block_of(&executed, &tip).seal());
+            let mini_block = Arc::new(record_of(self.chain().spec(), &executed, &tip).seal());
             tip = Tip::after(&mini_block, BlockAssembly::after(executed.trie.clone()));
             extensions.push(Extension { mini_block, executed });
         }
@@ -428,54 +424,4 @@ impl Importer {
             })
             .collect()
     }
-
-    // ---- records
-
-    /// The record of a whole block, after `tip`.
-    fn mini_block_of(&self, executed: &ExecutedBlock, tip: &Tip) -> MiniBlock {
-        let block = &executed.block;
-        let header = MiniBlockHeader {
-            number: tip.mini_block.next(),
-            parent_hash: tip.mini_block_hash,
-            time_us: now_us().max(tip.time_us + 1),
-            environment: environment_of_header(&block.header),
-            block_parent_hash: Some(block.header.parent_hash),
-            position: BlockPosition::default(),
-            close: Some(BlockClose {
-                withdrawals: block
-                    .body
-                    .withdrawals
-                    .clone()
-                    .map(|withdrawals| withdrawals.into_inner()),
-                requests: executed.requests.clone(),
-                proof_of_work: self.is_before_paris(&block.header).then(|| ProofOfWorkSeal {
-                    nonce: block.header.nonce,
-                    ommers: block.body.ommers.clone(),
-                    receipts_root: block.header.receipts_root,
-                }),
-                amsterdam: executed.amsterdam,
-            }),
-            rewind: None,
-            body_hash: B256::ZERO,
-        };
-        let body = MiniBlockBody {
-            transactions: block.body.transactions.clone(),
-            senders: block.senders.clone(),
-            receipts: block.receipts.clone(),
-            diff: executed.diff.clone(),
-        };
-        MiniBlock { header, body }
-    }
-
-    fn is_before_paris(&self, header: &Header) -> bool {
-        !self.chain().spec().is_paris_active_at_block(header.number)
-    }
-}
-
-/// Microseconds since the epoch: mini-blocks carry the time they were made at.
-pub(crate) fn now_us() -> u64 {
-    let since_epoch = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX)
 }

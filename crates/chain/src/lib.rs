@@ -34,6 +34,7 @@ mod lookup;
 mod ommers;
 mod past;
 mod recent;
+mod record;
 mod recovery;
 mod reverts;
 mod tree;
