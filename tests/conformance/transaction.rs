@@ -13,6 +13,7 @@ use rapid_state::{Draft, ReadSet, State, StateConfig};
 use serde::Deserialize;
 
 use crate::{
+    exceptions,
     network::{self, Config},
     report::Verdict,
 };
@@ -44,7 +45,12 @@ pub(crate) fn run(_: &str, test: &TransactionTest) -> Verdict {
         let checked = check(fork, &decoded, expectation);
         checked.err().map(|reason| format!("{fork}: {reason}"))
     });
-    failure.map_or(Verdict::Passed, Verdict::Failed)
+    match failure {
+        None => Verdict::Passed,
+        Some(reason) => {
+            exceptions::unpayable(&test.txbytes).map_or(Verdict::Failed(reason), Verdict::Excepted)
+        }
+    }
 }
 
 fn check(

@@ -74,7 +74,7 @@ impl Driver {
 
     /// Makes a block canonical and visible by number and hash, and hands it to history.
     ///
-    /// Waits while history is [`crate::background::SEALED_QUEUE_LEN`] blocks behind.
+    /// Waits while too many sealed blocks wait for history.
     ///
     /// # Errors
     /// [`ChainError::HistoryStopped`]; [`ChainError::VersionGone`] when more was written since the block was closed than

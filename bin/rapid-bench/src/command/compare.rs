@@ -43,7 +43,7 @@ pub(crate) struct CompareArgs {
     #[arg(long, default_value_t = 8)]
     rapid_reth_in_flight: usize,
     /// Submitting method at rapid-reth in the throughput measurement
-    #[arg(long, value_enum, default_value = "sync")]
+    #[arg(long, value_enum, default_value = "send")]
     rapid_reth_mode: Submit,
     /// Batches outstanding at anvil in the throughput measurement
     #[arg(long, default_value_t = 4)]

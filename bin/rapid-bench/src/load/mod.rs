@@ -146,13 +146,28 @@ pub(crate) struct ServerCost {
     pub(crate) resident_after: u64,
 }
 
+/// How long a block with what prepared the run may stay open; an endpoint without such a block makes none meanwhile.
+const PREPARATION_PATIENCE: Duration = Duration::from_millis(1_500);
+
+/// The newest block once those with the transactions that prepared the run are sealed: they have receipts before.
+async fn block_after_preparation(rpc: &mut RpcClient) -> eyre::Result<u64> {
+    let (begin, before) = (Instant::now(), rpc.block_number().await?);
+    loop {
+        let head = rpc.block_number().await?;
+        if head > before || begin.elapsed() > PREPARATION_PATIENCE {
+            return Ok(head);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Runs `plan` to its end.
 ///
 /// # Errors
 /// If the endpoint cannot be reached or stops answering about its blocks. Refused transactions are results, not errors.
 pub(crate) async fn run(plan: LoadPlan) -> eyre::Result<LoadReport> {
     let mut rpc = RpcClient::open(&plan.endpoint).await?;
-    let first_block = rpc.block_number().await? + 1;
+    let first_block = block_after_preparation(&mut rpc).await? + 1;
     let in_flight = plan.lanes.len();
     let mut lanes = Vec::with_capacity(in_flight);
     for transactions in &plan.lanes {

@@ -33,13 +33,13 @@ pub(crate) struct EnvironmentArgs {
 
     /// Directory of all files, used as given.
     ///
-    /// Default: <XDG_DATA_HOME or ~/.local/share>/reth/<CHAIN>, which the word `default` also means.
+    /// Default: `<XDG_DATA_HOME or ~/.local/share>/reth/<CHAIN>`, which the word `default` also means.
     #[arg(long, value_name = "DATA_DIR", help_heading = "Datadir")]
     pub(crate) datadir: Option<String>,
 
     /// Configuration file.
     ///
-    /// Default: <DATA_DIR>/reth.toml, written on the first start.
+    /// Default: `<DATA_DIR>/reth.toml`, written on the first start.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
