@@ -1,5 +1,7 @@
 //! Imports of blocks made by hand.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod amsterdam;
 mod branches;
 mod by_hand;

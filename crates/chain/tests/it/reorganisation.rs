@@ -147,7 +147,7 @@ fn descendants_of_an_invalid_block_are_refused_unseen() {
         importer.last_valid_ancestor(invalid.header.hash_slow()),
         Some(parent)
     );
-    let mut child = invalid.header.clone();
+    let mut child = invalid.header;
     for _ in 0..3 {
         let next = block(&child, Vec::new(), Vec::new());
         match importer.insert(next.clone()) {
