@@ -175,6 +175,7 @@ impl From<PastError> for PastReadError {
 impl Chain {
     /// The trie of the state after a sealed block.
     pub(crate) fn trie_at(&self, number: u64) -> Result<StateTrie, ChainError> {
+        let reorganisations = self.shared.reorganisations();
         let block = self
             .block_by_number(number)?
             .ok_or(ChainError::UnknownBlock(number))?;
@@ -184,7 +185,17 @@ impl Chain {
         };
         match (kept, newest) {
             (Some(trie), _) => Ok(trie),
-            (None, Some((newest, trie))) => trie_after(&trie, &self.changes_back(newest, number)?, &block),
+            (None, Some((newest, trie))) => {
+                let changes = self.changes_back(newest, number)?;
+                trie_after(&trie, &changes, &block).map_err(|error| {
+                    // What was read is of two branches if blocks were taken back meanwhile: nothing is damaged then.
+                    if self.shared.reorganisations() == reorganisations {
+                        error
+                    } else {
+                        ChainError::StateUnavailable(number)
+                    }
+                })
+            }
             (None, None) => Err(ChainError::StateUnavailable(number)),
         }
     }

@@ -1,6 +1,6 @@
 //! An engine over chains of blocks made by hand.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bed;
 mod forkchoice;

@@ -1,6 +1,6 @@
 //! The servers over real sockets, and the methods over a real chain and pool.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod engine;
 mod http;
