@@ -1,0 +1,72 @@
+//! What machine code and Rust hand each other: the frame in execution, in a fixed layout.
+
+use std::mem::MaybeUninit;
+
+use revm::interpreter::{InputsImpl, Interpreter};
+
+use revm::primitives::U256;
+
+/// An EVM frame as machine code sees it. Machine code reads and writes the fields at their fixed offsets; Rust fills
+/// them in before it enters and takes them out after it left.
+///
+/// Machine code keeps `gas` and `sp` in registers. It stores them here before every call of `table_op` and `grow`, which
+/// read and may change them, and before it returns.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Frame {
+    /// Gas left.
+    pub gas: u64,
+    /// One past the top word of the EVM stack.
+    pub sp: *mut U256,
+    /// The bottom of the EVM stack, which has room for 1024 words.
+    pub stack: *mut U256,
+    /// This frame's EVM memory.
+    pub memory: *mut u8,
+    /// Bytes of EVM memory, a multiple of 32. What lies below is paid for.
+    pub memory_len: u64,
+    /// The call's input.
+    pub calldata: *const u8,
+    /// Bytes of the call's input.
+    pub calldata_len: u64,
+    /// Bytes the last call returned.
+    pub return_data_len: u64,
+    /// Addresses and value of the call.
+    pub input: *const InputsImpl,
+    /// Entry number for each program counter of the code that is a jump destination with an entry, else `NO_ENTRY`.
+    pub destinations: *const u16,
+    /// Where each entry's code is.
+    pub targets: *const *const u8,
+    /// Runs one instruction of the EVM's own table: `table_op(frame, opcode << 32 | pc)`. Expects `gas` with the
+    /// instruction's static gas taken off, the operands in memory and `sp` above them. Returns 0, or 1 if the frame ended
+    /// or is suspended.
+    pub table_op: unsafe extern "C" fn(*mut Frame, u64) -> u64,
+    /// Grows memory so that it holds `end` bytes, and pays for it: `grow(frame, end)`. Returns 0, or 1 if that cannot be
+    /// paid or is over the limit; then nothing has changed.
+    pub grow: unsafe extern "C" fn(*mut Frame, u64) -> u64,
+    /// The interpreter whose frame this is.
+    pub interpreter: *mut Interpreter,
+    /// The host, of the type that `table_op` and `grow` were made for.
+    pub host: *mut (),
+    /// The EVM's instruction table, of the type that `table_op` was made for.
+    pub instructions: *const (),
+    /// Row of the exit table, after status [`EXITED`].
+    pub exit_row: u32,
+    /// `InstructionResult` as a number, after status [`ENDED`].
+    pub result: u32,
+    /// Code made to exit at random ([`crate::CompileOptions::forced_exits`]) leaves when this count reaches zero.
+    pub forced_exit_countdown: u64,
+    /// What the last call of `grow` returned, for code that keeps all registers over the call.
+    pub grow_status: u64,
+    /// Room for operands and results of operations that are called.
+    pub scratch: MaybeUninit<[U256; 4]>,
+}
+
+/// Status of compiled code: it left at [`Frame::exit_row`], from where the interpreter goes on.
+pub const EXITED: u64 = 0;
+/// Status of compiled code: an instruction ended or suspended the frame with [`Frame::result`].
+pub const ENDED: u64 = 1;
+/// A program counter that is no entry.
+pub const NO_ENTRY: u16 = u16::MAX;
+
+/// Compiled code from outside: runs from an entry on, returns [`EXITED`] or [`ENDED`].
+pub type Enter = unsafe extern "C" fn(*mut Frame, entry: u64) -> u64;

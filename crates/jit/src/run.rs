@@ -1,0 +1,347 @@
+//! Runs a frame: compiled code where there is an entry, the interpreter where there is none.
+
+use revm::interpreter::{
+    CallInput, Gas, Host, InstructionContext, InstructionResult, InstructionTable, Interpreter,
+    InterpreterAction,
+    instructions::GasTable,
+    interpreter::EthInterpreter,
+    interpreter_types::{InputsTr, Jumps, LoopControl, MemoryTr, ReturnData},
+};
+
+use crate::{
+    CompiledCode, ExitReason,
+    frame::{ENDED, Frame},
+};
+
+/// The EVM around a frame.
+#[derive(Debug)]
+pub struct Machine<'a, H: Host> {
+    /// The EVM's instruction table: revm's own. Compiled code knows what the opcodes mean.
+    pub instructions: &'a InstructionTable<EthInterpreter, H>,
+    /// Its static gas: that of the [`crate::Rules`] the code was compiled for.
+    pub gas_table: &'a GasTable,
+    /// Its host.
+    pub host: &'a mut H,
+}
+
+/// What happened while compiled code ran.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunCounts {
+    /// Times compiled code was entered.
+    pub entered: u64,
+    /// Times it left, by [`ExitReason`].
+    pub exits: [u64; ExitReason::COUNT],
+}
+
+/// Words of the EVM stack.
+const STACK_LIMIT: usize = 1024;
+
+/// After so many side exits in one run of a frame the interpreter runs it to its end: compiled code that leaves all the
+/// time is slower than none.
+const EXITS_MAX: u64 = 256;
+
+/// Where a seeded run forces exits and how long the interpreter then goes on; see
+/// [`crate::CompileOptions::forced_exits`].
+#[derive(Clone, Copy, Debug)]
+pub struct ForcedExits {
+    state: u64,
+}
+
+impl ForcedExits {
+    /// A reproducible sequence.
+    #[must_use]
+    pub const fn seeded(seed: u64) -> Self {
+        Self { state: seed | 1 }
+    }
+
+    const NEVER: Self = Self { state: 0 };
+
+    /// Sections until the next exit.
+    const fn countdown(&mut self) -> u64 {
+        match self.state {
+            0 => u64::MAX,
+            _ => 1 + self.next() % 8,
+        }
+    }
+
+    /// Instructions for which entries are passed over after an exit.
+    const fn hold_off(&mut self) -> u64 {
+        match self.state {
+            0 => 0,
+            _ => self.next() % 12,
+        }
+    }
+
+    /// xorshift64*.
+    const fn next(&mut self) -> u64 {
+        self.state ^= self.state >> 12;
+        self.state ^= self.state << 25;
+        self.state ^= self.state >> 27;
+        self.state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33
+    }
+}
+
+impl CompiledCode {
+    /// Runs `interpreter` until its frame ends or calls another, as [`Interpreter::run_plain`] does. The code must be
+    /// that of the interpreter's bytecode, compiled for the machine's rules.
+    pub fn run<H: Host>(
+        &self,
+        interpreter: &mut Interpreter,
+        machine: Machine<'_, H>,
+        counts: &mut RunCounts,
+    ) -> InterpreterAction {
+        self.run_with(interpreter, machine, counts, &mut ForcedExits::NEVER)
+    }
+
+    /// As [`Self::run`], with code compiled to exit at random places.
+    pub fn run_forced<H: Host>(
+        &self,
+        interpreter: &mut Interpreter,
+        machine: Machine<'_, H>,
+        counts: &mut RunCounts,
+        forced: &mut ForcedExits,
+    ) -> InterpreterAction {
+        self.run_with(interpreter, machine, counts, forced)
+    }
+
+    #[inline]
+    fn run_with<H: Host>(
+        &self,
+        interpreter: &mut Interpreter,
+        machine: Machine<'_, H>,
+        counts: &mut RunCounts,
+        forced: &mut ForcedExits,
+    ) -> InterpreterAction {
+        let exits_max = if forced.state == 0 { EXITS_MAX } else { u64::MAX };
+        let mut exits = 0;
+        let pc = interpreter.bytecode.pc();
+        let mut entry = self.entry_at(pc);
+        if interpreter.stack.data().capacity() < STACK_LIMIT {
+            entry = None;
+        }
+        loop {
+            let Some(at) = entry else {
+                return interpreter.run_plain(machine.instructions, machine.gas_table, machine.host);
+            };
+            counts.entered += 1;
+            let reason = match self.enter_at(at, interpreter, &machine, forced) {
+                Left::Exited(reason) => reason,
+                Left::Ended(result) => return ended(interpreter, result),
+            };
+            counts.exits[reason as usize] += 1;
+            exits += 1;
+            if exits > exits_max {
+                entry = None;
+                continue;
+            }
+            let mut hold_off = forced.hold_off();
+            entry = loop {
+                let stepped = interpreter.step(machine.instructions, machine.gas_table, machine.host);
+                if let Err(result) = stepped {
+                    return ended(interpreter, result);
+                }
+                if hold_off > 0 {
+                    hold_off -= 1;
+                    continue;
+                }
+                let entry = self.entry_at(interpreter.bytecode.pc());
+                if entry.is_some() {
+                    break entry;
+                }
+            };
+        }
+    }
+
+    /// Runs compiled code from an entry on until it leaves, and brings the interpreter up to date.
+    #[expect(unsafe_code, reason = "calls machine code")]
+    #[inline]
+    fn enter_at<H: Host>(
+        &self,
+        entry: u16,
+        interpreter: &mut Interpreter,
+        machine: &Machine<'_, H>,
+        forced: &mut ForcedExits,
+    ) -> Left {
+        let host: *const H = &raw const *machine.host;
+        let mut frame = Frame {
+            gas: interpreter.gas.remaining(),
+            sp: std::ptr::null_mut(),
+            stack: std::ptr::null_mut(),
+            memory: std::ptr::null_mut(),
+            memory_len: 0,
+            calldata: std::ptr::NonNull::dangling().as_ptr(),
+            calldata_len: 0,
+            return_data_len: 0,
+            input: &raw const interpreter.input,
+            destinations: self.destinations.as_ptr(),
+            targets: self.targets.as_ptr().cast(),
+            table_op: table_op::<H>,
+            grow: grow::<H>,
+            interpreter: std::ptr::null_mut(),
+            host: host.cast_mut().cast(),
+            instructions: std::ptr::from_ref(machine.instructions).cast(),
+            exit_row: 0,
+            result: 0,
+            forced_exit_countdown: forced.countdown(),
+            grow_status: 0,
+            scratch: std::mem::MaybeUninit::uninit(),
+        };
+        frame.take_over(interpreter);
+        frame.interpreter = std::ptr::from_mut(interpreter);
+        // SAFETY: the code was compiled for this bytecode and these rules (contract of `run`); every pointer in the
+        // frame lives as long as the call, and the exclusive borrows behind `interpreter` and `host` are not used
+        // meanwhile but by `table_op` and `grow`, through these pointers.
+        let status = unsafe { self.enter()(&raw mut frame, u64::from(entry)) };
+        if status == ENDED {
+            return Left::Ended(frame.result);
+        }
+        let row = self.exits[frame.exit_row as usize];
+        // SAFETY: compiled code leaves `sp` within the stack, and the words below it are initialised.
+        unsafe {
+            let words = frame.sp.offset_from(frame.stack) + isize::from(row.stack_delta);
+            debug_assert!((0..=STACK_LIMIT.cast_signed()).contains(&words));
+            interpreter.stack.data_mut().set_len(words.cast_unsigned());
+        }
+        interpreter
+            .gas
+            .set_remaining(frame.gas + u64::from(row.gas_refund));
+        interpreter.bytecode.absolute_jump(row.pc as usize);
+        Left::Exited(row.reason)
+    }
+}
+
+/// How compiled code came back.
+enum Left {
+    Exited(ExitReason),
+    Ended(u32),
+}
+
+fn ended(interpreter: &mut Interpreter, result: impl Into<EndedBy>) -> InterpreterAction {
+    if interpreter.bytecode.action().is_none() {
+        interpreter.halt(result.into().0);
+    }
+    interpreter.take_next_action()
+}
+
+struct EndedBy(InstructionResult);
+
+impl From<InstructionResult> for EndedBy {
+    fn from(result: InstructionResult) -> Self {
+        Self(result)
+    }
+}
+
+impl From<u32> for EndedBy {
+    #[expect(unsafe_code, reason = "the number was made from the enum")]
+    fn from(result: u32) -> Self {
+        // SAFETY: `table_op` stores nothing but `InstructionResult`s, which are `repr(u8)`.
+        Self(unsafe { std::mem::transmute::<u8, InstructionResult>(result as u8) })
+    }
+}
+
+impl Frame {
+    /// Takes stack, memory, input and return data from the interpreter.
+    #[expect(unsafe_code, reason = "hands out addresses within the interpreter")]
+    #[inline]
+    fn take_over(&mut self, interpreter: &mut Interpreter) {
+        let stack = interpreter.stack.data_mut();
+        self.stack = stack.as_mut_ptr();
+        // SAFETY: the length is within the vector.
+        self.sp = unsafe { self.stack.add(stack.len()) };
+        self.return_data_len = interpreter.return_data.buffer().len() as u64;
+        self.take_memory(interpreter);
+    }
+
+    /// Memory may have moved; input that lies in shared memory with it.
+    #[expect(unsafe_code, reason = "hands out addresses within the interpreter")]
+    #[inline]
+    fn take_memory(&mut self, interpreter: &mut Interpreter) {
+        {
+            let mut memory = interpreter.memory.context_memory_mut();
+            self.memory = memory.as_mut_ptr();
+            self.memory_len = memory.len() as u64;
+        }
+        match interpreter.input.input() {
+            CallInput::Bytes(bytes) => {
+                self.calldata = bytes.as_ptr();
+                self.calldata_len = bytes.len() as u64;
+            }
+            CallInput::SharedBuffer(range) if range.is_empty() => self.calldata_len = 0,
+            CallInput::SharedBuffer(range) => {
+                self.calldata_len = range.len() as u64;
+                let before_own = interpreter.memory.local_memory_offset() - range.start;
+                // SAFETY: the range lies in the memory of callers, below this frame's own, in one buffer.
+                self.calldata = unsafe { self.memory.sub(before_own) };
+            }
+        }
+    }
+}
+
+/// [`Frame::table_op`] for a host.
+#[expect(
+    unsafe_code,
+    reason = "called by machine code with the frame it was entered with"
+)]
+unsafe extern "C" fn table_op<H: Host>(frame: *mut Frame, operation: u64) -> u64 {
+    // SAFETY: machine code passes the frame that `enter_at` made; its pointers are live and of the types said there.
+    let (frame, interpreter, host, instructions) = unsafe {
+        let frame = &mut *frame;
+        (
+            &mut *(&raw mut *frame),
+            &mut *frame.interpreter,
+            &mut *frame.host.cast::<H>(),
+            &*frame.instructions.cast::<InstructionTable<EthInterpreter, H>>(),
+        )
+    };
+    // SAFETY: `sp` is within the stack, and the words below it are initialised.
+    unsafe {
+        let words = frame.sp.offset_from_unsigned(frame.stack);
+        interpreter.stack.data_mut().set_len(words);
+    }
+    interpreter.gas.set_remaining(frame.gas);
+    let pc = operation as u32 as usize;
+    interpreter.bytecode.absolute_jump(pc + 1);
+    let opcode = (operation >> 32) as u8;
+    let result = instructions[opcode as usize].execute(InstructionContext { interpreter, host });
+    // The instruction borrowed it for the call only.
+    // SAFETY: as above.
+    let interpreter = unsafe { &mut *frame.interpreter };
+    match result {
+        Ok(()) => {
+            frame.gas = interpreter.gas.remaining();
+            frame.take_over(interpreter);
+            0
+        }
+        Err(result) => {
+            frame.result = u32::from(result as u8);
+            1
+        }
+    }
+}
+
+/// [`Frame::grow`] for a host.
+#[expect(
+    unsafe_code,
+    reason = "called by machine code with the frame it was entered with"
+)]
+unsafe extern "C" fn grow<H: Host>(frame: *mut Frame, end: u64) -> u64 {
+    // SAFETY: as in `table_op`.
+    let (frame, interpreter, host) = unsafe {
+        let frame = &mut *frame;
+        (
+            &mut *(&raw mut *frame),
+            &mut *frame.interpreter,
+            &*frame.host.cast::<H>(),
+        )
+    };
+    interpreter.gas.set_remaining(frame.gas);
+    let before: Gas = interpreter.gas;
+    let grown = interpreter.resize_memory(host.gas_params(), 0, end as usize);
+    if grown.is_err() {
+        interpreter.gas = before;
+        return 1;
+    }
+    frame.gas = interpreter.gas.remaining();
+    frame.take_memory(interpreter);
+    0
+}
