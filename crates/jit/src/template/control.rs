@@ -94,27 +94,15 @@ impl Emitter<'_> {
     }
 
     pub(super) fn branch_if(&mut self, condition: Value, writes: &[Write], target: &Target) {
-        let at = self.at;
-        // What other code expects in memory is written before it is known whether it is next: once, instead of here, on the
-        // way out of the next section, and where it is written at the end. That keeps code small.
-        let is_written = matches!(target, Target::Trace { .. });
-        if is_written {
-            // The condition is used after the writes.
-            self.at = at - 1;
-            self.write(writes);
-            self.at = at;
-        }
         let taken = self.condition(condition);
         match *target {
-            Target::Trace { id, height: 0 } => self.asm.jump_if(taken, self.traces[id.0 as usize]),
+            Target::Trace { id, height: 0 } if !writes.iter().any(|write| self.is_missing(write)) => self.asm.jump_if(taken, self.traces[id.0 as usize]),
             _ => {
                 let edge = self.asm.new_label();
                 self.asm.jump_if(taken, edge);
                 let part = self.asm.switch_to(Part::Cold);
                 self.asm.bind(edge);
-                if !is_written {
-                    self.write_aside(writes);
-                }
+                self.write_aside(writes);
                 self.go_to(target, None);
                 self.asm.switch_to(part);
             }

@@ -192,7 +192,6 @@ fn random_programs() {
                 _ => (random.below(12) == 0) as u8,
             };
         }
-        if std::env::var("SHOW").is_ok() { let p = Program { code: &code, input: &input, gas: 50_000 }; let c = p.compile(super::Features::detect(), super::ForcedExitPoints::Absent); println!("{} {} {:?} {:?}", code.len(), c.code_bytes(), p.interpret().action.split_whitespace().take(4).collect::<Vec<_>>(), p.run(&c, &mut super::ForcedExits::seeded(u64::MAX)).1); }
         for gas in [50_000, random.below(2000) as u64] {
             Program {
                 code: &code,
@@ -201,40 +200,5 @@ fn random_programs() {
             }
             .check();
         }
-    }
-}
-
-#[test]
-fn zz_shrink() {
-    let Ok(hex) = std::env::var("SHRINK") else { return };
-    let bytes: Vec<u8> = (0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap()).collect();
-    let inputs: Vec<Vec<u8>> = vec![vec![], vec![0xff; 100], (0..99).map(|i| u8::from(i % 12 == 0)).collect(), (0..99).collect()];
-    std::panic::set_hook(Box::new(|_| {}));
-    let fails = |code: &[u8]| {
-        inputs.iter().any(|input| std::panic::catch_unwind(|| Program { code, input, gas: 50_000 }.check()).is_err())
-    };
-    let mut code = bytes;
-    assert!(fails(&code), "does not fail");
-    let mut round = 0;
-    loop {
-        round += 1;
-        let before = code.clone();
-        for len in [32, 16, 8, 4, 3, 2, 1] {
-            let mut at = 0;
-            while at + len <= code.len() {
-                let mut shorter = code.clone();
-                if round % 2 == 0 { shorter.drain(at..at + len); } else if shorter[at..at + len].iter().all(|&b| b == 0x5b) { at += 1; continue; } else { shorter[at..at + len].fill(0x5b); }
-                if fails(&shorter) { code = shorter; } else { at += 1; }
-            }
-        }
-        if code == before && round > 4 { break; }
-    }
-    let _ = std::panic::take_hook();
-    println!("SHRUNK {}", code.iter().map(|b| format!("{b:02x}")).collect::<String>());
-    for input in &inputs { 
-        let p = Program { code: &code, input, gas: 50_000 };
-        println!("{:?}", p.interpret().stack);
-        let c = p.compile(super::Features::detect(), super::ForcedExitPoints::Absent);
-        println!("{:?}", p.run(&c, &mut super::ForcedExits::seeded(u64::MAX)).0.stack);
     }
 }
