@@ -5,29 +5,22 @@ use std::{fmt::Debug, sync::Arc};
 use alloy_consensus::Transaction;
 use alloy_eip7928::BlockAccessList;
 use alloy_eips::eip7685::Requests;
-use alloy_evm::{
-    FromRecoveredTx,
-    eth::{EthEvmBuilder, EthEvmContext},
-    precompiles::PrecompilesMap,
-};
+use alloy_evm::FromRecoveredTx;
 use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::{Address, B256};
 use rapid_chainspec::ChainSpec;
 use rapid_primitives::{AccountChange, BlockEnvironment, ReadState, Receipt, TransactionSigned, WriteState};
 use revm::{
-    ExecuteEvm,
-    context::{Evm, TxEnv},
+    context::TxEnv,
     context_interface::result::{EVMError, ExecutionResult},
-    handler::{EthFrame, instructions::EthInstructions},
     inspector::NoOpInspector,
-    interpreter::interpreter::EthInterpreter,
     primitives::hardfork::SpecId,
     state::EvmState,
 };
 
 use crate::{
-    BlockHashes, ExecutionError, InvalidBlock, ReadError, StateDb, access_list::BlockAccesses,
-    changes::account_changes, evm_environment, gas::BlockGas,
+    BlockHashes, Compiler, ExecutionError, InvalidBlock, RapidEvm, ReadError, StateDb,
+    access_list::BlockAccesses, changes::account_changes, evm_environment, gas::BlockGas,
 };
 
 /// What one transaction did. Its changes are already applied to the state.
@@ -62,7 +55,7 @@ pub struct BlockExecutor<S: WriteState + Debug, H: BlockHashes + Debug> {
     spec: Arc<ChainSpec>,
     environment: BlockEnvironment,
     fork: SpecId,
-    evm: Machine<StateDb<S, H>>,
+    evm: RapidEvm<StateDb<S, H>>,
     gas: BlockGas,
     blob_gas_used: u64,
     blob_gas_limit: u64,
@@ -73,28 +66,24 @@ pub struct BlockExecutor<S: WriteState + Debug, H: BlockHashes + Debug> {
     accesses: Option<BlockAccesses>,
 }
 
-/// revm's EVM as Ethereum configures it.
-pub(crate) type Machine<D> = Evm<
-    EthEvmContext<D>,
-    NoOpInspector,
-    EthInstructions<EthInterpreter, EthEvmContext<D>>,
-    PrecompilesMap,
-    EthFrame,
->;
-
 /// What the EVM fails with over this state.
 pub(crate) type EvmError<S> = EVMError<ReadError<<S as ReadState>::Error>>;
 
 impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
     /// An executor at the start of a block.
-    pub fn new(spec: Arc<ChainSpec>, environment: BlockEnvironment, database: StateDb<S, H>) -> Self {
+    pub fn new(
+        spec: Arc<ChainSpec>,
+        environment: BlockEnvironment,
+        database: StateDb<S, H>,
+        compiler: &Compiler,
+    ) -> Self {
         let evm_env = evm_environment(&spec, &environment);
         let fork = evm_env.cfg_env.spec;
         let blob_gas_limit = spec
             .blob_params_at_timestamp(environment.timestamp)
             .map_or(0, |params| params.max_blob_gas_per_block());
         let amsterdam = spec.is_amsterdam_active_at_timestamp(environment.timestamp);
-        let evm = EthEvmBuilder::new(database, evm_env).build().into_inner();
+        let evm = RapidEvm::new(database, evm_env, NoOpInspector, compiler);
         Self {
             spec,
             environment,
@@ -152,7 +141,7 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
 
     /// Gives the state back.
     pub fn into_state(self) -> S {
-        self.evm.ctx.journaled_state.database.into_state()
+        self.evm.into_database().into_state()
     }
 
     /// Whether the parent's hash has not been stored yet ([`StateDb::parent_hash_pending`]).
@@ -200,7 +189,7 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
         self.check_fits(transaction)?;
         let executed = self
             .evm
-            .transact(TxEnv::from_recovered_tx(transaction, sender))
+            .run_transaction(TxEnv::from_recovered_tx(transaction, sender))
             .map_err(transaction_error::<S>)?;
         let gas = *executed.result.gas();
         let receipt = self.receipt(transaction, executed.result);
@@ -246,7 +235,7 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
     }
 
     fn check_fits(&self, transaction: &TransactionSigned) -> Result<(), ExecutionError<S::Error>> {
-        let cap = self.evm.ctx.cfg.tx_gas_limit_cap.unwrap_or(u64::MAX);
+        let cap = self.evm.context().cfg.tx_gas_limit_cap.unwrap_or(u64::MAX);
         self.gas
             .check_fits(transaction.gas_limit(), cap, self.environment.gas_limit)
             .map_err(|(gas_limit, available)| ExecutionError::BlockGasExhausted { gas_limit, available })?;
@@ -289,7 +278,7 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
         Ok(changes)
     }
 
-    pub(crate) const fn evm_mut(&mut self) -> &mut Machine<StateDb<S, H>> {
+    pub(crate) const fn evm_mut(&mut self) -> &mut RapidEvm<StateDb<S, H>> {
         &mut self.evm
     }
 
@@ -307,11 +296,11 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
     }
 
     const fn database(&self) -> &StateDb<S, H> {
-        &self.evm.ctx.journaled_state.database
+        self.evm.database()
     }
 
     const fn database_mut(&mut self) -> &mut StateDb<S, H> {
-        &mut self.evm.ctx.journaled_state.database
+        self.evm.database_mut()
     }
 }
 

@@ -22,18 +22,27 @@
 mod access_list;
 mod block;
 mod changes;
+mod compiled_frames;
+mod compiler;
 mod database;
 mod deposit;
 mod environment;
 mod error;
+mod factory;
 mod gas;
+mod keccak;
 mod post_block;
 mod requests;
+mod shadow;
 mod system_call;
+mod vm;
 
 pub use block::{BlockEnd, BlockExecutor, Executed};
 pub use changes::account_changes;
+pub use compiler::{Compiler, ShadowInterval};
 pub use database::{BlockHashes, NoBlockHashes, ReadError, StateDb};
 pub use deposit::DepositLogError;
 pub use environment::{environment_of_header, evm_environment};
 pub use error::{CallFailure, ExecutionError, InvalidBlock};
+pub use factory::RapidEvmFactory;
+pub use vm::RapidEvm;

@@ -10,16 +10,12 @@ use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::{Address, B256, Bytes, TxKind};
 use rapid_primitives::{AccountChange, WriteState};
 use revm::{
-    ExecuteEvm,
     context::TxEnv,
-    context_interface::result::ExecutionResult,
-    handler::{EthFrame, Handler, MainnetHandler, system_call::SYSTEM_CALL_GAS_LIMIT},
+    context_interface::result::{ExecutionResult, ResultAndState},
+    handler::system_call::SYSTEM_CALL_GAS_LIMIT,
 };
 
-use crate::{
-    BlockExecutor, BlockHashes, ExecutionError,
-    block::{EvmError, transaction_error},
-};
+use crate::{BlockExecutor, BlockHashes, ExecutionError, block::transaction_error};
 
 /// Gas of a system call (EIP-4788, EIP-2935, EIP-7002, EIP-7251): its own, not the block's.
 const SYSTEM_CALL_GAS: u64 = 30_000_000;
@@ -72,8 +68,7 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
         let amsterdam = self
             .spec()
             .is_amsterdam_active_at_timestamp(self.environment().timestamp);
-        let evm = self.evm_mut();
-        evm.ctx.tx = TxEnv {
+        let call = TxEnv {
             caller: SYSTEM_ADDRESS,
             kind: TxKind::Call(contract),
             data,
@@ -84,10 +79,8 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
             },
             ..TxEnv::default()
         };
-        let result = MainnetHandler::<_, EvmError<S>, EthFrame>::default()
-            .run_system_call(evm)
-            .map_err(transaction_error::<S>)?;
-        let journal = evm.finalize();
-        Ok((result, self.commit(index, journal)?))
+        let called = self.evm_mut().run_system_call(call);
+        let ResultAndState { result, state } = called.map_err(transaction_error::<S>)?;
+        Ok((result, self.commit(index, state)?))
     }
 }

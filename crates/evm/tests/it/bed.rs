@@ -9,7 +9,7 @@ use std::{
 use alloy_consensus::{SignableTransaction, TxLegacy};
 use alloy_primitives::{Address, B256, Bytes, Signature, U256};
 use rapid_chainspec::{ChainSpec, EthereumHardforks};
-use rapid_evm::{BlockExecutor, NoBlockHashes, StateDb};
+use rapid_evm::{BlockExecutor, Compiler, NoBlockHashes, StateDb};
 use rapid_primitives::{
     Account, AccountChange, BlockEnvironment, CodeChange, Fate, ReadState, TransactionSigned, WriteState,
 };
@@ -112,8 +112,21 @@ impl WriteState for MapState {
     }
 }
 
-/// An executor of block `number` of a chain with this configuration.
+/// Who sends where a test does not say.
+pub(crate) const SENDER: Address = Address::repeat_byte(0x5e);
+
+/// An executor of block `number` of a chain with this configuration, which interprets everything.
 pub(crate) fn executor(config: &str, number: u64, state: MapState) -> BlockExecutor<MapState, NoBlockHashes> {
+    executor_with(config, number, state, &Compiler::none())
+}
+
+/// The same with a compiler.
+pub(crate) fn executor_with(
+    config: &str,
+    number: u64,
+    state: MapState,
+    compiler: &Compiler,
+) -> BlockExecutor<MapState, NoBlockHashes> {
     let spec = chain(config);
     let cancun = spec.is_cancun_active_at_timestamp(number);
     let environment = BlockEnvironment {
@@ -126,7 +139,8 @@ pub(crate) fn executor(config: &str, number: u64, state: MapState) -> BlockExecu
         slot_number: spec.is_amsterdam_active_at_timestamp(number).then_some(77),
         ..BlockEnvironment::default()
     };
-    BlockExecutor::new(Arc::new(spec), environment, StateDb::new(state, NoBlockHashes))
+    let database = StateDb::new(state, NoBlockHashes);
+    BlockExecutor::new(Arc::new(spec), environment, database, compiler)
 }
 
 /// A call with value. Nobody looks at the signature.
