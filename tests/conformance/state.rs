@@ -7,7 +7,7 @@ use alloy_eips::eip2718::Decodable2718;
 use alloy_primitives::{Address, B256, Bytes, Log, U64, U256, keccak256};
 use rapid_chainspec::ChainSpec;
 use rapid_consensus::TransactionRules;
-use rapid_evm::{BlockExecutor, BlockHashes, Executed, StateDb};
+use rapid_evm::{BlockExecutor, BlockHashes, Compiler, Executed, StateDb};
 use rapid_primitives::{AccountChange, BlockEnvironment, TransactionSigned};
 use rapid_state::{Draft, ReadSet, State, StateConfig};
 use rapid_trie::StateTrie;
@@ -89,7 +89,7 @@ impl StateTest {
         let (state, mut trie) = self.prestate();
         let environment = self.env.environment();
         let database = StateDb::new(Draft::begin(state.published()), NumberHashes);
-        let mut executor = BlockExecutor::new(Arc::clone(&spec), environment.clone(), database);
+        let mut executor = BlockExecutor::new(Arc::clone(&spec), environment.clone(), database, &Compiler::none());
         let executed = self.execute(&spec, &environment, expectation, &mut executor);
         let net = executor.into_state().changes();
         match (&executed, &expectation.expect_exception) {

@@ -6,7 +6,7 @@ use alloy_consensus::Transaction;
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use rapid_chainspec::EthereumHardforks;
 use rapid_consensus::TransactionRules;
-use rapid_evm::{BlockExecutor, NoBlockHashes, StateDb};
+use rapid_evm::{BlockExecutor, Compiler, NoBlockHashes, StateDb};
 use rapid_pool::{DecodeLimits, PooledTransaction, decode_and_recover};
 use rapid_primitives::{AccountChange, BlockEnvironment};
 use rapid_state::{Draft, ReadSet, State, StateConfig};
@@ -108,7 +108,7 @@ fn execute(fork: &str, pooled: &PooledTransaction) -> Result<u64, String> {
         .expect("an unconditional commit has no conflict");
     state.publish(state.sequence());
     let database = StateDb::new(Draft::begin(state.published()), NoBlockHashes);
-    let mut executor = BlockExecutor::new(spec, environment, database);
+    let mut executor = BlockExecutor::new(spec, environment, database, &Compiler::none());
     let executed = executor.execute(transaction, sender);
     executed
         .map(|executed| executed.gas_used)

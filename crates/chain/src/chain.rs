@@ -1,7 +1,7 @@
 //! The read side: what everybody asks, without ever holding up the one who writes.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicU64, Ordering::SeqCst},
 };
 
@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
 use rapid_chainspec::{ChainSpec, EthereumHardforks};
 use rapid_consensus::{NextBlockAttributes, next_block_environment};
-use rapid_evm::BlockHashes;
+use rapid_evm::{BlockHashes, Compiler};
 use rapid_history::History;
 use rapid_log::{Checkpoints, Log};
 use rapid_primitives::{BlockEnvironment, CommitSequence, SealedBlock, SealedMiniBlock};
@@ -94,6 +94,7 @@ pub(crate) struct Shared {
     pub(crate) events: broadcast::Sender<ChainEvent>,
     /// How often blocks were taken back, counted before history loses them.
     reorganisations: AtomicU64,
+    compiler: OnceLock<Compiler>,
     pub(crate) checkpoint_log_bytes: u64,
 }
 
@@ -126,6 +127,7 @@ impl Shared {
             waiters: Arc::default(),
             events: broadcast::channel(EVENT_QUEUE_LEN).0,
             reorganisations: AtomicU64::new(0),
+            compiler: OnceLock::new(),
             checkpoint_log_bytes: parts.checkpoint_log_bytes,
         }
     }
@@ -163,6 +165,20 @@ impl Chain {
     #[must_use]
     pub fn log(&self) -> &Log {
         &self.shared.log
+    }
+
+    /// Gives every EVM that executes on this chain from now on a compiler. There is none before, and the first one stays.
+    pub fn attach_compiler(&self, compiler: Compiler) {
+        if self.shared.compiler.set(compiler).is_err() {
+            tracing::warn!("The chain has a compiler already");
+        }
+    }
+
+    /// The compiler, for executors.
+    #[must_use]
+    pub fn compiler(&self) -> &Compiler {
+        static NONE: Compiler = Compiler::none();
+        self.shared.compiler.get().unwrap_or(&NONE)
     }
 
     /// History, for what is older than memory.

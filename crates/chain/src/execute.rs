@@ -132,7 +132,7 @@ fn run(
     let number = block.header.number;
     let database = StateDb::new(parent.draft.clone(), parent.ancestors.clone());
     let environment = environment_of_header(&block.header);
-    let mut executor = BlockExecutor::new(Arc::clone(chain.spec()), environment, database);
+    let mut executor = BlockExecutor::new(Arc::clone(chain.spec()), environment, database, chain.compiler());
     let mut diff = DiffBuilder::new();
     let failed = |error| block_error(number, error);
     let mut digest = BlockReceipts::begin(chain.spec(), number, &parent.trie);

@@ -67,7 +67,7 @@ impl OpenBlock {
     fn new(chain: &Chain, environment: BlockEnvironment) -> Self {
         let mut database = StateDb::new(LiveState::new(chain.state().clone()), chain.clone());
         database.parent_hash_pending(environment.number - 1);
-        let executor = BlockExecutor::new(Arc::clone(chain.spec()), environment, database);
+        let executor = BlockExecutor::new(Arc::clone(chain.spec()), environment, database, chain.compiler());
         Self {
             executor,
             parent_hash: None,

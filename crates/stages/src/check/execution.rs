@@ -56,7 +56,7 @@ fn replay(
 ) -> Result<Replayed, ExecutionError<rapid_chain::PastReadError>> {
     let database = StateDb::new(Overlay::on(before), AllHashes(chain.clone()));
     let environment = environment_of_header(&block.header);
-    let mut executor = BlockExecutor::new(Arc::clone(chain.spec()), environment, database);
+    let mut executor = BlockExecutor::new(Arc::clone(chain.spec()), environment, database, chain.compiler());
     executor.begin()?;
     executor.store_parent_hash(block.header.parent_hash)?;
     let mut receipts = Vec::with_capacity(block.body.transactions.len());
