@@ -16,6 +16,7 @@ mod chain;
 mod command;
 mod compare;
 mod contracts;
+mod jit;
 mod load;
 mod measure;
 mod metrics_page;
@@ -24,12 +25,14 @@ mod pipeline;
 mod process;
 mod report;
 mod rpc;
+mod table;
 mod transport;
 mod workload;
 
 use clap::{Parser, Subcommand};
 use command::{
-    blocks::BlocksArgs, compare::CompareArgs, jitter::JitterArgs, load::LoadArgs, pipeline::PipelineArgs,
+    blocks::BlocksArgs, compare::CompareArgs, jit::JitArgs, jitter::JitterArgs, load::LoadArgs,
+    pipeline::PipelineArgs,
 };
 
 /// The node's allocator, so that the pipeline is measured as it runs in the node.
@@ -56,6 +59,8 @@ enum Command {
     Pipeline(PipelineArgs),
     /// Writes a file of valid blocks full of transfers, and the genesis they begin on, for `import`
     Blocks(BlocksArgs),
+    /// Measures the EVM compiler beside the interpreter: speed, compile time, size
+    Jit(JitArgs),
 }
 
 fn main() -> eyre::Result<()> {
@@ -72,6 +77,7 @@ fn main() -> eyre::Result<()> {
             Command::Jitter(args) => command::jitter::run(args).await,
             Command::Pipeline(args) => command::pipeline::run(&args),
             Command::Blocks(args) => command::blocks::run(&args),
+            Command::Jit(args) => command::jit::run(&args),
         }
     })
 }

@@ -3,7 +3,7 @@
 use crate::{
     compare::{self, Anvil, BestMode, ComparePlan, Durability, RapidReth},
     load::Submit,
-    report::OutputArgs,
+    table::OutputArgs,
 };
 use clap::Args;
 use eyre::{OptionExt, WrapErr, bail, ensure};

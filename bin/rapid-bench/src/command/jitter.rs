@@ -10,7 +10,8 @@ use crate::{
     load::{self, Confirm, LoadPlan, LoadReport, Pace, Submit},
     measure::Percentiles,
     metrics_page::MetricsPage,
-    report::{OutputArgs, Tabular, percentile_cell},
+    report::percentile_cell,
+    table::{OutputArgs, Tabular},
     rpc::RpcClient,
     workload::{PreparedWorkload, Workload, WorkloadPlan},
 };

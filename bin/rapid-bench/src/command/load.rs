@@ -3,7 +3,7 @@
 use crate::{
     load::{self, Confirm, LoadPlan, Pace, Submit},
     process,
-    report::OutputArgs,
+    table::OutputArgs,
     rpc::RpcClient,
     transport::Endpoint,
     workload::{PreparedWorkload, Workload, WorkloadPlan},

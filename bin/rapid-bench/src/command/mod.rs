@@ -2,6 +2,7 @@
 
 pub(crate) mod blocks;
 pub(crate) mod compare;
+pub(crate) mod jit;
 pub(crate) mod jitter;
 pub(crate) mod load;
 pub(crate) mod pipeline;

@@ -4,7 +4,8 @@ use crate::{
     measure::{Percentiles, Spread},
     metrics_page::MetricsPage,
     pipeline::{Pipeline, PipelinePlan, PipelineRound},
-    report::{OutputArgs, Tabular, percentile_cell},
+    report::percentile_cell,
+    table::{OutputArgs, Tabular},
 };
 use clap::Args;
 use eyre::{WrapErr, ensure};

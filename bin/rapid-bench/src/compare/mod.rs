@@ -16,7 +16,7 @@ use crate::{
     chain::ChainTerms,
     load::{self, Confirm, LoadPlan, LoadReport, Pace, Submit},
     measure::Spread,
-    report::Tabular,
+    table::Tabular,
     rpc::RpcClient,
     workload::{PreparedWorkload, Workload, WorkloadPlan},
 };
