@@ -39,6 +39,11 @@ impl Shared {
         if self.quarantine.contains(key.hash) {
             return Err(Fault::Contract(Refusal::Quarantined));
         }
+        // Code is shared by its hash from here on, so one careless caller could poison it for all. Hashing takes a
+        // hundredth of what compiling does.
+        if job.bytecode.hash_slow() != key.hash {
+            return Err(Fault::Contract(Refusal::Failed(FailureKind::WrongHash)));
+        }
         let limits = self.config.limits;
         let options = CompileOptions {
             limits,

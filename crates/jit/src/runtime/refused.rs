@@ -33,10 +33,18 @@ pub(super) enum FailureKind {
     NotLegacy,
     Codegen,
     Panic,
+    /// The caller's hash is not that of the bytecode.
+    WrongHash,
 }
 
 impl FailureKind {
-    pub(super) const ALL: [Self; 4] = [Self::TooLarge, Self::NotLegacy, Self::Codegen, Self::Panic];
+    pub(super) const ALL: [Self; 5] = [
+        Self::TooLarge,
+        Self::NotLegacy,
+        Self::Codegen,
+        Self::Panic,
+        Self::WrongHash,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -44,6 +52,7 @@ impl FailureKind {
             Self::NotLegacy => "not_legacy",
             Self::Codegen => "codegen",
             Self::Panic => "panic",
+            Self::WrongHash => "wrong_hash",
         }
     }
 }

@@ -110,6 +110,18 @@ fn what_failed_is_not_tried_again() {
 }
 
 #[test]
+fn code_under_a_wrong_hash_is_not_compiled() {
+    let bed = Bed::new(at_once(), succeed);
+    let lie = Contract {
+        hash: Contract::new(1).hash,
+        ..Contract::new(2)
+    };
+    assert_eq!(find(&mut bed.session(), &lie), None);
+    assert!(bed.compiled().is_empty());
+    assert_eq!(failures(&bed.runtime, "wrong_hash"), 1);
+}
+
+#[test]
 fn refused_list_is_bounded_and_outlives_the_slot() {
     let config = RuntimeConfig {
         slots_max: 64,
@@ -191,6 +203,10 @@ fn quarantine_takes_the_code_away_for_good() {
     let bed = Bed::new(at_once(), succeed);
     let (known, unseen) = (Contract::new(1), Contract::new(2));
     let mut sessions = [SpecId::CANCUN, SpecId::OSAKA].map(|spec| session_of(&bed.runtime, spec));
+    for session in &mut sessions {
+        assert!(find(session, &known).is_some());
+    }
+    // Once more, so that what the sessions know is of this epoch.
     for session in &mut sessions {
         assert!(find(session, &known).is_some());
     }

@@ -56,6 +56,50 @@ fn evicted_contract_has_to_heat_up_again() {
 }
 
 #[test]
+fn failed_optimisation_is_remembered_over_an_eviction() {
+    let config = RuntimeConfig {
+        code_bytes_max: PAGE,
+        optimising_factor: 1,
+        ..blocking()
+    };
+    let bed = Bed::new(config, |bytecode, tier| match tier {
+        Tier::Fast => succeed(bytecode, tier),
+        Tier::Optimising => Err(CompileError::NotWorthwhile),
+    });
+    let (mut session, contract, other) = (bed.session(), Contract::new(1), Contract::new(2));
+    for _ in 0..3 {
+        for _ in 0..3 {
+            burn(&mut session, &contract, HOT);
+        }
+        burn(&mut session, &other, HOT);
+        assert_eq!(find(&mut session, &other), Some(Tier::Fast));
+    }
+    let optimised = bed
+        .compiled()
+        .into_iter()
+        .filter(|&(_, tier)| tier == Tier::Optimising);
+    assert_eq!(optimised.collect::<Vec<_>>(), [(1, Tier::Optimising)]);
+    assert!(bed.compiled().len() > 4, "they drove each other out");
+}
+
+#[test]
+fn replaced_code_stays_mapped_and_is_accounted_for() {
+    let bed = Bed::blocking();
+    let (mut session, contract) = (bed.session(), Contract::new(1));
+    burn(&mut session, &contract, HOT);
+    let Found::Compiled(code) = session.find(contract.hash, &contract.bytecode) else {
+        panic!("hot enough");
+    };
+    burn(&mut bed.session(), &contract, 20 * HOT);
+    assert_eq!(find(&mut bed.session(), &contract), Some(Tier::Optimising));
+    assert_eq!(code.tier(), Tier::Fast);
+    let status = bed.runtime.status();
+    assert_eq!((status.resident_bytes, status.retired_bytes), (PAGE, PAGE as u64));
+    assert_eq!(find(&mut session, &contract), Some(Tier::Optimising));
+    assert_eq!(bed.runtime.status().retired_bytes, 0);
+}
+
+#[test]
 fn memory_stays_bounded_in_a_storm_of_contracts() {
     let bed = at_once_in(32 * PAGE);
     let mut session = bed.session();
