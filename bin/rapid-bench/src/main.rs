@@ -19,6 +19,7 @@ mod contracts;
 mod jit;
 mod load;
 mod measure;
+mod mixed;
 mod metrics_page;
 mod outbox;
 mod pipeline;

@@ -7,9 +7,12 @@ use crate::{
     process,
 };
 use alloy_primitives::U256;
+use clap::ValueEnum;
 use eyre::{ensure, eyre};
 use rapid_chain::{Chain, ChainConfig};
 use rapid_chainspec::ChainSpec;
+use rapid_evm::{Compiler, ShadowInterval};
+use rapid_jit::runtime::{Runtime, RuntimeConfig};
 use rapid_log::Durability;
 use rapid_pool::{HeadInfo, Origin, Pool, PoolConfig, SubPoolLimit};
 use rapid_sequencer::{Sequencer, SequencerConfig, SystemHost};
@@ -49,6 +52,34 @@ pub(crate) struct PipelinePlan {
     pub(crate) durability: Durability,
     /// Decides the senders' keys.
     pub(crate) seed: u64,
+    /// Whether contracts are compiled.
+    pub(crate) jit: JitSwitch,
+}
+
+/// Whether contracts are compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum JitSwitch {
+    /// As the node does by itself
+    On,
+    /// Everything is interpreted
+    Off,
+}
+
+impl JitSwitch {
+    /// A compiler that knows nothing yet, or none.
+    ///
+    /// # Errors
+    /// If its threads do not start.
+    fn compiler(self) -> eyre::Result<Compiler> {
+        Ok(match self {
+            Self::On => Compiler::new(
+                Runtime::start(RuntimeConfig::default())?,
+                ShadowInterval::default(),
+            ),
+            Self::Off => Compiler::none(),
+        })
+    }
 }
 
 /// One run.
@@ -120,6 +151,7 @@ impl Pipeline {
         config.log.durability = self.plan.durability;
         let opened = Chain::open(Arc::clone(&self.spec), &config)?;
         let chain = opened.chain.clone();
+        chain.attach_compiler(self.plan.jit.compiler()?);
         let pool = self.filled_pool(&chain)?;
         let first_mini_block = chain.view().mini_block;
 

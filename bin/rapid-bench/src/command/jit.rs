@@ -9,6 +9,7 @@ use crate::{
         tables::{Cost, JitReport, Profile, Speed},
         workload::Workload,
     },
+    mixed,
     table::{OutputArgs, markdown, plain, write},
 };
 use clap::{Args, ValueEnum};
@@ -40,6 +41,13 @@ pub(crate) struct JitArgs {
     /// Runs one side of the workloads alone, for a profiler or an instruction counter
     #[arg(long, value_enum, value_name = "SIDE")]
     solo: Option<SoloSide>,
+    /// Runs whole blocks of mixed transactions through the sequential executor instead, with a compiler that knows
+    /// nothing yet and without one
+    #[arg(long, conflicts_with_all = ["only", "fixtures", "solo", "count", "list"])]
+    mixed: bool,
+    /// How many blocks in a row, with --mixed
+    #[arg(long, value_name = "COUNT", value_delimiter = ',', default_values_t = [10, 100])]
+    blocks: Vec<u64>,
     /// Counts machine instructions with valgrind's callgrind instead of taking time
     #[arg(long, conflicts_with = "solo")]
     count: bool,
@@ -89,6 +97,9 @@ impl TierChoice {
 pub(crate) fn run(args: &JitArgs) -> eyre::Result<()> {
     ensure!(args.rounds > 0, "at least one round");
     ensure!(!args.sample.is_zero(), "a sample takes time");
+    if args.mixed {
+        return args.output.show(&mixed::run(&args.blocks, args.rounds)?);
+    }
     let workloads = chosen(args)?;
     if args.list {
         workloads

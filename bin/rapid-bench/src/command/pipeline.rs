@@ -3,7 +3,7 @@
 use crate::{
     measure::{Percentiles, Spread},
     metrics_page::MetricsPage,
-    pipeline::{Pipeline, PipelinePlan, PipelineRound},
+    pipeline::{JitSwitch, Pipeline, PipelinePlan, PipelineRound},
     report::percentile_cell,
     table::{OutputArgs, Tabular},
 };
@@ -44,6 +44,9 @@ pub(crate) struct PipelineArgs {
     /// Decides the senders' keys
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Whether contracts are compiled
+    #[arg(long, value_enum, default_value = "off")]
+    jit: JitSwitch,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -52,6 +55,7 @@ pub(crate) struct PipelineArgs {
 struct PipelineResult {
     transactions_per_round: usize,
     interval_ms: f64,
+    jit: JitSwitch,
     rounds: Vec<PipelineRound>,
     /// Between the cuts of successive mini-blocks, all rounds of the last minute.
     spacing: Percentiles,
@@ -79,6 +83,7 @@ pub(crate) fn run(args: &PipelineArgs) -> eyre::Result<()> {
         interval: args.interval,
         durability: args.durability,
         seed: args.seed,
+        jit: args.jit,
     })?;
     let mut rounds = Vec::with_capacity(args.rounds);
     for round in 1..=args.rounds {
@@ -93,6 +98,7 @@ pub(crate) fn run(args: &PipelineArgs) -> eyre::Result<()> {
     args.output.show(&PipelineResult {
         transactions_per_round: args.count,
         interval_ms: args.interval.as_secs_f64() * 1e3,
+        jit: args.jit,
         rounds,
         spacing: page.summary(SPACING),
         lateness: page.summary(LATENESS),

@@ -129,7 +129,7 @@ impl From<Transaction> for Call {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jit::measure::Prepared;
+    use crate::jit::prepared::Prepared;
 
     #[test]
     fn runs_what_the_file_says() {

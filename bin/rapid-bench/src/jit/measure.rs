@@ -2,22 +2,21 @@
 
 use super::{
     clock::{Elapsed, timed},
-    compilation::{Compilation, ContractReport},
-    machine::{BenchEvm, Engine, Outcome, Tally, commit_all, transaction},
-    stats::{Ratio, RunTimes},
+    compilation::Compilation,
+    machine::{BenchEvm, Engine, Outcome, Tally},
+    prepared::Prepared,
+    stats::RunTimes,
+    verdict::{TierReport, TierTimes, Verdict},
     workload::Workload,
 };
-use eyre::{OptionExt, WrapErr};
-use rapid_jit::{ExitReason, RunCounts, Tier};
-use revm::{bytecode::opcode::OpCode, context::TxEnv, database::InMemoryDB};
+use eyre::WrapErr;
+use rapid_jit::{RunCounts, Tier};
+use revm::{bytecode::opcode::OpCode, context::TxEnv};
 use serde::Serialize;
-use std::{collections::BTreeMap, hint::black_box, time::Duration};
+use std::{hint::black_box, time::Duration};
 
 /// Opcodes that are listed of each workload.
 const OPCODES_LISTED: usize = 12;
-
-/// Executions for which the gain is given, compilation included.
-pub(crate) const EXECUTIONS: [u32; 4] = [1, 10, 100, 1000];
 
 /// How much is measured.
 #[derive(Clone, Debug)]
@@ -66,104 +65,6 @@ pub(crate) struct OpcodeCount {
     pub(crate) count: u64,
     /// In a hundred instructions.
     pub(crate) percent: f64,
-}
-
-/// What one tier came to.
-#[derive(Debug, Serialize)]
-pub(crate) struct TierReport {
-    /// `fast` or `optimising`.
-    pub(crate) tier: &'static str,
-    /// What came of each contract.
-    pub(crate) contracts: Vec<ContractReport>,
-    /// What was measured of it.
-    #[serde(flatten)]
-    pub(crate) verdict: Verdict,
-}
-
-/// What can be said of a tier.
-#[derive(Debug, Serialize)]
-#[serde(tag = "verdict", rename_all = "snake_case")]
-pub(crate) enum Verdict {
-    /// It runs compiled code.
-    Measured(TierTimes),
-    /// The compiler leaves all contracts to the interpreter.
-    Interpreted,
-    /// No contract is compiled, for a reason.
-    NotCompiled {
-        /// Of one of the contracts.
-        reason: String,
-    },
-    /// Compiled code does something else than the interpreter.
-    Mismatch {
-        /// Where they differ.
-        difference: String,
-    },
-}
-
-/// Compiled code beside the interpreter.
-#[derive(Debug, Serialize)]
-pub(crate) struct TierTimes {
-    /// Its time.
-    pub(crate) times: RunTimes,
-    /// The interpreter's time to it.
-    pub(crate) ratio: Ratio,
-    /// Compile time of all contracts.
-    pub(crate) compile_us: f64,
-    /// The same for a byte of those that were compiled.
-    pub(crate) compile_us_per_byte: f64,
-    /// Machine code.
-    pub(crate) code_bytes: usize,
-    /// For a byte of bytecode.
-    pub(crate) code_factor: f64,
-    /// Tables.
-    pub(crate) table_bytes: usize,
-    /// Executions after which compiling has paid; none if it never does.
-    pub(crate) break_even_executions: Option<f64>,
-    /// How many times faster so many executions are, compilation included.
-    pub(crate) gain_with_compilation: BTreeMap<u32, f64>,
-    /// Times compiled code was entered in a run.
-    pub(crate) entered: u64,
-    /// Times it left in a run, by reason.
-    pub(crate) exits: BTreeMap<&'static str, u64>,
-}
-
-/// A workload whose state is set up.
-pub(crate) struct Prepared {
-    pub(crate) state: InMemoryDB,
-    pub(crate) transactions: Vec<TxEnv>,
-}
-
-impl Prepared {
-    /// Runs the setup.
-    ///
-    /// # Errors
-    /// If it fails.
-    pub(crate) fn of(workload: &Workload) -> eyre::Result<Self> {
-        let mut state = workload.genesis();
-        commit_all(&mut state, &workload.setup)?;
-        Ok(Self {
-            state,
-            transactions: workload.transactions.iter().map(transaction).collect(),
-        })
-    }
-
-    /// Runs the transactions once in the interpreter and tallies.
-    ///
-    /// # Errors
-    /// If a transaction is invalid.
-    pub(crate) fn tally(&self) -> eyre::Result<Tally> {
-        let mut evm = BenchEvm::new(&self.state, Engine::Counting(Box::default()));
-        evm.run(&self.transactions)?;
-        evm.into_tally().ok_or_eyre("no tally")
-    }
-
-    /// Runs the transactions once in the interpreter.
-    ///
-    /// # Errors
-    /// If a transaction is invalid.
-    pub(crate) fn outcome(&self) -> eyre::Result<Outcome> {
-        BenchEvm::new(&self.state, Engine::Interpreter).run(&self.transactions)
-    }
 }
 
 /// Measures a workload.
@@ -337,36 +238,6 @@ fn difference(expected: &Outcome, got: &Outcome) -> Option<String> {
         }
     }
     (expected.state.len() != got.state.len()).then(|| "more accounts than the interpreter touches".to_owned())
-}
-
-impl TierTimes {
-    fn of(times: RunTimes, counts: RunCounts, compilation: &Compilation, interpreter: &RunTimes) -> Self {
-        let cost = compilation.cost();
-        let (compiled_ns, interpreted_ns) = (times.cpu_ns_min, interpreter.cpu_ns_min);
-        let compile_ns = cost.compile_us * 1e3;
-        let saved = interpreted_ns - compiled_ns;
-        let gain = |executions: u32| {
-            let executions = f64::from(executions);
-            executions * interpreted_ns / (compile_ns + executions * compiled_ns)
-        };
-        Self {
-            ratio: Ratio::of(interpreter, &times),
-            compile_us: cost.compile_us,
-            compile_us_per_byte: cost.compile_us / cost.bytecode_bytes as f64,
-            code_bytes: cost.code_bytes,
-            code_factor: cost.code_bytes as f64 / cost.bytecode_bytes as f64,
-            table_bytes: cost.table_bytes,
-            break_even_executions: (saved > 0.0).then(|| compile_ns / saved),
-            gain_with_compilation: EXECUTIONS.iter().map(|&count| (count, gain(count))).collect(),
-            entered: counts.entered,
-            exits: ExitReason::ALL
-                .iter()
-                .map(|&reason| (reason.name(), counts.exits[reason as usize]))
-                .filter(|&(_, count)| count > 0)
-                .collect(),
-            times,
-        }
-    }
 }
 
 fn most_frequent(tally: &Tally) -> Vec<OpcodeCount> {

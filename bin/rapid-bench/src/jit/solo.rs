@@ -4,7 +4,7 @@ use super::{
     clock::timed,
     compilation::Compilation,
     machine::{BenchEvm, Engine},
-    measure::Prepared,
+    prepared::Prepared,
     workload::Workload,
 };
 use clap::ValueEnum;

@@ -1,8 +1,9 @@
 //! The report as tables: how fast, what it costs, what runs.
 
 use super::{
-    measure::{EXECUTIONS, TierReport, TierTimes, Verdict, WorkloadReport},
+    measure::WorkloadReport,
     stats::geometric_mean,
+    verdict::{EXECUTIONS, TierReport, TierTimes, Verdict},
 };
 use crate::table::Tabular;
 use serde::Serialize;

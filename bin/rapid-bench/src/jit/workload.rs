@@ -70,6 +70,12 @@ impl Call {
         }
     }
 
+    /// The same with another gas limit.
+    pub(crate) const fn with_gas(mut self, gas: u64) -> Self {
+        self.gas = gas;
+        self
+    }
+
     /// The same with wei.
     pub(crate) const fn with_value(mut self, value: U256) -> Self {
         self.value = value;

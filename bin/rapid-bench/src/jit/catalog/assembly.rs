@@ -152,7 +152,7 @@ pub(super) fn workloads() -> eyre::Result<Vec<Workload>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jit::measure::Prepared;
+    use crate::jit::prepared::Prepared;
 
     fn output(source: &str, argument: u64) -> U256 {
         let data = Bytes::from(U256::from(argument).to_be_bytes::<32>());

@@ -49,6 +49,13 @@ pub(super) fn workloads() -> eyre::Result<Vec<Workload>> {
     Ok(workloads)
 }
 
+/// Sets up the path tracer, and says how to render a small picture: about nine million gas.
+pub(super) fn small_picture(workload: &mut Workload) -> eyre::Result<Call> {
+    let tracer = workload.create(creation(artifact!("PathTracer"), &[])?);
+    let size = [6, 4, 1].map(Argument::from);
+    Ok(Call::to(tracer, input(RENDER_SIGNED, &size)))
+}
+
 fn program(&(name, code, signature, arguments): &Program) -> eyre::Result<Workload> {
     let mut workload = Workload::new(name);
     let contract = workload.create(creation(code, &[])?);
@@ -102,7 +109,7 @@ fn weights(layer: usize) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jit::measure::Prepared;
+    use crate::jit::prepared::Prepared;
 
     fn output(workload: &Workload) -> Vec<u8> {
         let outcome = Prepared::of(workload).unwrap().outcome().unwrap();

@@ -3,6 +3,7 @@
 mod artifact;
 mod assembly;
 mod computation;
+pub(crate) mod mixed_blocks;
 mod pools;
 mod system;
 mod tokens;
@@ -29,7 +30,7 @@ pub(crate) fn all() -> eyre::Result<Vec<Workload>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jit::measure::Prepared;
+    use crate::jit::prepared::Prepared;
     use std::collections::HashSet;
 
     #[test]

@@ -116,7 +116,7 @@ fn all_entries(name: &str, code: &str) -> eyre::Result<Workload> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jit::measure::Prepared;
+    use crate::jit::prepared::Prepared;
     use alloy_eips::{eip2935, eip4788};
 
     #[test]
