@@ -17,12 +17,6 @@ use crate::{
 /// `operation(result, operands)`: the operands lie one behind the other.
 pub(crate) type Operation = unsafe extern "C" fn(*mut U256, *const U256);
 
-/// `hash(result, start, len)`: Keccak-256 of memory.
-pub(crate) type Hash = unsafe extern "C" fn(*mut U256, *const u8, u64);
-
-/// `read(result, frame, offset)`: CALLDATALOAD at `*offset`, wherever that is.
-pub(crate) type ReadCalldata = unsafe extern "C" fn(*mut U256, *const Frame, *const U256);
-
 macro_rules! operations {
     ($($(#[$doc:meta])* $name:ident($($operand:ident),+) $body:expr;)+) => {$(
         $(#[$doc])*
@@ -40,8 +34,6 @@ macro_rules! operations {
 }
 
 operations! {
-    /// MUL.
-    multiply(a, b) a.wrapping_mul(b);
     /// DIV.
     divide(a, b) fold_binary(Binary::Div, a, b);
     /// MOD.
@@ -66,7 +58,7 @@ operations! {
     shift_right_signed(by, word) fold_binary(Binary::Sar, by, word);
 }
 
-/// [`Hash`].
+/// `hash(result, start, len)`: Keccak-256 of memory.
 #[expect(unsafe_code, reason = "called by machine code")]
 pub(crate) unsafe extern "C" fn hash(result: *mut U256, start: *const u8, len: u64) {
     // SAFETY: machine code has made memory hold these bytes.
@@ -75,7 +67,7 @@ pub(crate) unsafe extern "C" fn hash(result: *mut U256, start: *const u8, len: u
     unsafe { result.write(keccak256(bytes).into()) };
 }
 
-/// [`ReadCalldata`].
+/// `read_calldata(result, frame, offset)`: CALLDATALOAD at `*offset`, wherever that is.
 #[expect(unsafe_code, reason = "called by machine code")]
 pub(crate) unsafe extern "C" fn read_calldata(result: *mut U256, frame: *const Frame, offset: *const U256) {
     // SAFETY: machine code passes its frame, whose input is live, and an initialised word.

@@ -2,7 +2,7 @@
 
 use revm::bytecode::Bytecode;
 
-use crate::{CompiledCode, NoExecutableMemory, Rules, analysis::analyse, clif};
+use crate::{CompiledCode, NoExecutableMemory, Rules, analysis::analyse, template};
 
 /// How much work goes into the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,7 +108,7 @@ pub fn compile(
     options: &CompileOptions,
 ) -> Result<CompiledCode, CompileError> {
     let analysis = analyse(bytecode, rules, options)?;
-    let emitted = clif::emit(&analysis, options)?;
+    let emitted = template::emit(&analysis, options)?;
     Ok(CompiledCode::new(emitted, &analysis, options.tier)?)
 }
 

@@ -40,6 +40,10 @@ pub struct Frame {
     /// instruction's static gas taken off, the operands in memory and `sp` above them. Returns 0, or 1 if the frame ended
     /// or is suspended.
     pub table_op: unsafe extern "C" fn(*mut Frame, u64) -> u64,
+    /// As `table_op`, for instructions that neither touch memory nor suspend the frame nor can fail but by the host.
+    pub light_table_op: unsafe extern "C" fn(*mut Frame, u64) -> u64,
+    /// Gives a word of the block or the transaction in the first word of `scratch`: `host_word(frame, opcode)`.
+    pub host_word: unsafe extern "C" fn(*mut Frame, u64),
     /// Grows memory so that it holds `end` bytes, and pays for it: `grow(frame, end)`. Returns 0, or 1 if that cannot be
     /// paid or is over the limit; then nothing has changed.
     pub grow: unsafe extern "C" fn(*mut Frame, u64) -> u64,
@@ -55,8 +59,6 @@ pub struct Frame {
     pub result: u32,
     /// Code made to exit at random ([`crate::CompileOptions::forced_exits`]) leaves when this count reaches zero.
     pub forced_exit_countdown: u64,
-    /// What the last call of `grow` returned, for code that keeps all registers over the call.
-    pub grow_status: u64,
     /// Room for operands and results of operations that are called.
     pub scratch: MaybeUninit<[U256; 4]>,
 }

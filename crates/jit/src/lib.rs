@@ -2,7 +2,6 @@
 mod analysis;
 mod arena;
 mod arithmetic;
-mod clif;
 mod code;
 mod compile;
 mod emitted;

@@ -1,5 +1,6 @@
 //! Runs a frame: compiled code where there is an entry, the interpreter where there is none.
 
+use revm::bytecode::opcode as op;
 use revm::interpreter::{
     CallInput, Gas, Host, InstructionContext, InstructionResult, InstructionTable, Interpreter,
     InterpreterAction,
@@ -7,6 +8,7 @@ use revm::interpreter::{
     interpreter::EthInterpreter,
     interpreter_types::{InputsTr, Jumps, LoopControl, MemoryTr, ReturnData},
 };
+use revm::primitives::{U256, hardfork::SpecId};
 
 use crate::{
     CompiledCode, ExitReason,
@@ -54,7 +56,9 @@ impl ForcedExits {
         Self { state: seed | 1 }
     }
 
-    const NEVER: Self = Self { state: 0 };
+    const fn never() -> Self {
+        Self { state: 0 }
+    }
 
     /// Sections until the next exit.
     const fn countdown(&mut self) -> u64 {
@@ -90,7 +94,7 @@ impl CompiledCode {
         machine: Machine<'_, H>,
         counts: &mut RunCounts,
     ) -> InterpreterAction {
-        self.run_with(interpreter, machine, counts, &mut ForcedExits::NEVER)
+        self.run_with(interpreter, machine, counts, &mut ForcedExits::never())
     }
 
     /// As [`Self::run`], with code compiled to exit at random places.
@@ -176,6 +180,8 @@ impl CompiledCode {
             destinations: self.destinations.as_ptr(),
             targets: self.targets.as_ptr().cast(),
             table_op: table_op::<H>,
+            light_table_op: light_table_op::<H>,
+            host_word: host_word::<H>,
             grow: grow::<H>,
             interpreter: std::ptr::null_mut(),
             host: host.cast_mut().cast(),
@@ -183,7 +189,6 @@ impl CompiledCode {
             exit_row: 0,
             result: 0,
             forced_exit_countdown: forced.countdown(),
-            grow_status: 0,
             scratch: std::mem::MaybeUninit::uninit(),
         };
         frame.take_over(interpreter);
@@ -317,6 +322,78 @@ unsafe extern "C" fn table_op<H: Host>(frame: *mut Frame, operation: u64) -> u64
             1
         }
     }
+}
+
+/// [`Frame::light_table_op`] for a host.
+#[expect(
+    unsafe_code,
+    reason = "called by machine code with the frame it was entered with"
+)]
+unsafe extern "C" fn light_table_op<H: Host>(frame: *mut Frame, operation: u64) -> u64 {
+    // SAFETY: as in `table_op`.
+    let (frame, interpreter, host, instructions) = unsafe {
+        let frame = &mut *frame;
+        (
+            &mut *(&raw mut *frame),
+            &mut *frame.interpreter,
+            &mut *frame.host.cast::<H>(),
+            &*frame.instructions.cast::<InstructionTable<EthInterpreter, H>>(),
+        )
+    };
+    // SAFETY: as in `table_op`.
+    unsafe {
+        let words = frame.sp.offset_from_unsigned(frame.stack);
+        interpreter.stack.data_mut().set_len(words);
+    }
+    interpreter.gas.set_remaining(frame.gas);
+    let opcode = (operation >> 32) as u8;
+    let result = instructions[opcode as usize].execute(InstructionContext { interpreter, host });
+    // SAFETY: the instruction borrowed it for the call only.
+    frame.gas = unsafe { (*frame.interpreter).gas.remaining() };
+    match result {
+        Ok(()) => 0,
+        Err(result) => {
+            frame.result = u32::from(result as u8);
+            1
+        }
+    }
+}
+
+/// [`Frame::host_word`] for a host.
+#[expect(
+    unsafe_code,
+    reason = "called by machine code with the frame it was entered with"
+)]
+unsafe extern "C" fn host_word<H: Host>(frame: *mut Frame, opcode: u64) {
+    // SAFETY: as in `table_op`.
+    let (frame, interpreter, host) = unsafe {
+        let frame = &mut *frame;
+        (
+            &mut *(&raw mut *frame),
+            &*frame.interpreter,
+            &*frame.host.cast::<H>(),
+        )
+    };
+    let word = match opcode as u8 {
+        op::ORIGIN => host.caller().into_word().into(),
+        op::GASPRICE => host.effective_gas_price(),
+        op::COINBASE => host.beneficiary().into_word().into(),
+        op::TIMESTAMP => host.timestamp(),
+        op::NUMBER => host.block_number(),
+        op::DIFFICULTY if interpreter.runtime_flag.spec_id.is_enabled_in(SpecId::MERGE) => {
+            // A block without it is refused before anything runs.
+            host.prevrandao().unwrap_or_default()
+        }
+        op::DIFFICULTY => host.difficulty(),
+        op::GASLIMIT => host.gas_limit(),
+        op::CHAINID => host.chain_id(),
+        op::BASEFEE => host.basefee(),
+        op::BLOBBASEFEE => host.blob_gasprice(),
+        op::SLOTNUM => host.slot_num(),
+        other => unreachable!("the compiler asks for no word by opcode {other:#x}"),
+    };
+    // SAFETY: the first of the words that there is room for.
+    unsafe { frame.scratch.as_mut_ptr().cast::<U256>().write(word) };
 }
 
 /// [`Frame::grow`] for a host.

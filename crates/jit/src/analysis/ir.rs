@@ -95,6 +95,10 @@ pub(crate) enum Expression {
     },
     CalldataWord(Value),
     Environment(Environment),
+    /// MSIZE: bytes of memory at this point.
+    MemorySize {
+        number: u32,
+    },
     /// Gas left, plus what was paid ahead for the instructions after the one that asks.
     GasLeft {
         paid_ahead: u32,
@@ -140,7 +144,7 @@ pub(crate) enum Ternary {
     MulMod,
 }
 
-/// What a frame was called with.
+/// What does not change while a frame runs from entry to exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Environment {
     Address,
@@ -148,6 +152,8 @@ pub(crate) enum Environment {
     CallValue,
     CalldataSize,
     ReturnDataSize,
+    /// What an instruction gives that asks for a word of the block or the transaction, by its opcode.
+    Host(u8),
 }
 
 /// A word that has to be written to the stack in memory.
@@ -174,7 +180,12 @@ pub(crate) enum Statement {
     StoreByte { offset: Value, value: Value },
     /// An instruction of the EVM's own table. The stack is in memory, `height` words above the trace's start. Afterwards
     /// everything in memory may have changed but the words of the stack below its operands.
-    Table { opcode: u8, pc: u32, height: i16 },
+    Table {
+        opcode: u8,
+        pc: u32,
+        height: i16,
+        touches: Touches,
+    },
     /// Goes elsewhere if `condition` is not zero, after these writes.
     BranchIf {
         condition: Value,
@@ -186,6 +197,15 @@ pub(crate) enum Statement {
     /// Ends the trace: back to its start, with [`Trace::carried`] and the stack's height as they were then. The writes
     /// bring the stack in memory up to date for those who do not carry.
     Repeat { writes: Vec<Write> },
+}
+
+/// What an instruction of the table may do besides taking and giving words and gas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Touches {
+    /// Nothing: [`crate::Frame::light_table_op`] is enough.
+    Nothing,
+    /// It grows or writes memory, changes the return data, or suspends the frame.
+    Memory,
 }
 
 /// The start of a section.

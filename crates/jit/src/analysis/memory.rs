@@ -14,6 +14,8 @@ pub(crate) struct Memory {
     words: Vec<(Address, Value)>,
     /// Reads since the last point to which an exit goes back, of what was in memory then.
     exposed: Vec<(Address, u32)>,
+    /// Whether the size of memory has been read since that point.
+    size_was_read: bool,
 }
 
 /// From `base + from`, which does not wrap, `len` bytes are paid for.
@@ -82,6 +84,16 @@ impl Memory {
         self.exposed.push((address, len));
     }
 
+    /// The size of memory has been read.
+    pub(crate) const fn read_size(&mut self) {
+        self.size_was_read = true;
+    }
+
+    /// Whether growing memory would change what has been read since the last point to go back to.
+    pub(crate) const fn size_was_read(&self) -> bool {
+        self.size_was_read
+    }
+
     /// Whether writing there would change what has been read since the last point to go back to.
     pub(crate) fn would_change_a_read(&self, address: Address, len: u32) -> bool {
         self.exposed
@@ -92,6 +104,7 @@ impl Memory {
     /// Exits go back to this point from now on.
     pub(crate) fn forget_reads(&mut self) {
         self.exposed.clear();
+        self.size_was_read = false;
     }
 
     /// Bytes have been written.

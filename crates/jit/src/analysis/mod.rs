@@ -11,7 +11,6 @@ pub(crate) mod values;
 
 use revm::bytecode::Bytecode;
 
-pub(crate) use self::opcode::stack_io;
 use self::{
     contract::Contract,
     ir::{Program, Row, TraceId},

@@ -24,6 +24,7 @@ pub(crate) enum Kind {
     Environment(Environment),
     CalldataLoad,
     CodeSize,
+    MemorySize,
     ProgramCounter,
     Gas,
     Exp,
@@ -88,6 +89,18 @@ pub(crate) fn kind(opcode: u8, spec: SpecId) -> Kind {
         op::RETURNDATASIZE => Kind::Environment(Environment::ReturnDataSize),
         op::CALLDATALOAD => Kind::CalldataLoad,
         op::CODESIZE => Kind::CodeSize,
+        op::MSIZE => Kind::MemorySize,
+        op::ORIGIN
+        | op::GASPRICE
+        | op::COINBASE
+        | op::TIMESTAMP
+        | op::NUMBER
+        | op::DIFFICULTY
+        | op::GASLIMIT
+        | op::CHAINID
+        | op::BASEFEE
+        | op::BLOBBASEFEE
+        | op::SLOTNUM => Kind::Environment(Environment::Host(opcode)),
         op::PC => Kind::ProgramCounter,
         op::GAS => Kind::Gas,
         op::MLOAD => Kind::MemoryLoad,
@@ -139,9 +152,12 @@ const fn activation(opcode: u8) -> SpecId {
     match opcode {
         op::RETURNDATASIZE => SpecId::BYZANTIUM,
         op::SHL | op::SHR | op::SAR => SpecId::PETERSBURG,
+        op::CHAINID => SpecId::ISTANBUL,
+        op::BASEFEE => SpecId::LONDON,
         op::PUSH0 => SpecId::SHANGHAI,
+        op::BLOBBASEFEE => SpecId::CANCUN,
         op::CLZ => SpecId::OSAKA,
-        op::DUPN | op::SWAPN | op::EXCHANGE => SpecId::AMSTERDAM,
+        op::DUPN | op::SWAPN | op::EXCHANGE | op::SLOTNUM => SpecId::AMSTERDAM,
         _ => SpecId::FRONTIER,
     }
 }

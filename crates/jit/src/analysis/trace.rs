@@ -8,8 +8,8 @@ use revm::{
 use super::{
     Analyser, exit_at,
     ir::{
-        Binary, Carried, Environment, Expression, Row, Section, Statement, Target, Ternary, Trace, Unary,
-        Value, WriteWhen,
+        Binary, Carried, Environment, Expression, Row, Section, Statement, Target, Ternary, Touches, Trace,
+        Unary, Value, WriteWhen,
     },
     memory::Memory,
     opcode::{Kind, exchange_operands, single_operand, stack_io},
@@ -157,6 +157,7 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
                 self.stack.push(word);
             }
             Kind::CodeSize => self.push_constant(U256::from(self.analyser.contract.len())),
+            Kind::MemorySize => self.memory_size(),
             Kind::ProgramCounter => self.push_constant(U256::from(pc)),
             Kind::Gas => self.gas_left(),
             Kind::JumpDestination => {}
@@ -270,27 +271,40 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
 
     // --- memory ----------------------------------------------------------------------------------------------------
 
-    /// Before an instruction that writes over what this section has read, a new point to go back to.
+    /// Before an instruction that changes what this section has read of memory, a new point to go back to.
     fn keep_reads_repeatable(&mut self, kind: Kind) {
-        let len = match kind {
-            Kind::MemoryStore => 32,
-            Kind::MemoryStoreByte => 1,
+        let (writes, len) = match kind {
+            Kind::MemoryStore => (true, 32),
+            Kind::MemoryStoreByte => (true, 1),
+            Kind::MemoryLoad | Kind::Keccak256 => (false, 0),
             _ => return,
         };
         let offset = self.stack.peek(0, &mut self.values);
         let address = self.values.address(offset);
-        if self.memory.would_change_a_read(address, len) {
-            self.define_new_values();
-            self.write_stack();
-            self.memory.forget_reads();
-            self.section.rollback = Rollback {
-                pc: self.pc,
-                height: self.stack.height(),
-                gas_before: self.section.gas,
-                row: None,
-                is_written: true,
-            };
+        let changes_a_read = writes && self.memory.would_change_a_read(address, len);
+        if changes_a_read || self.memory.size_was_read() {
+            self.new_rollback_point();
         }
+    }
+
+    fn new_rollback_point(&mut self) {
+        self.define_new_values();
+        self.write_stack();
+        self.memory.forget_reads();
+        self.section.rollback = Rollback {
+            pc: self.pc,
+            height: self.stack.height(),
+            gas_before: self.section.gas,
+            row: None,
+            is_written: true,
+        };
+    }
+
+    fn memory_size(&mut self) {
+        let number = self.next_number();
+        let value = self.values.number(Expression::MemorySize { number });
+        self.memory.read_size();
+        self.stack.push(value);
     }
 
     fn touch(&mut self, offset: Value, len: u32) {
@@ -384,6 +398,7 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
             opcode,
             pc: pc as u32,
             height: self.stack.height(),
+            touches: touches(opcode),
         });
         self.close_section();
         self.stack.replaced_by_table(inputs, outputs, &mut self.values);
@@ -695,48 +710,36 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
 
     /// The target of a jump that is computed, and not only handed down: it can be any destination.
     fn note_computed_target(&mut self, target: Value) {
-        let handed_down = matches!(
-            self.values.expression(target),
-            Expression::Slot { .. } | Expression::MemoryWord { .. }
-        );
+        let handed_down = matches!(self.values.expression(target), Expression::Slot { .. });
         if !handed_down {
             self.analyser.all_destinations_are_entries();
         }
     }
 }
 
+/// What an instruction of the table may do besides taking and giving words and gas.
+const fn touches(opcode: u8) -> Touches {
+    match opcode {
+        op::SLOAD
+        | op::SSTORE
+        | op::TLOAD
+        | op::TSTORE
+        | op::BALANCE
+        | op::SELFBALANCE
+        | op::EXTCODESIZE
+        | op::EXTCODEHASH
+        | op::BLOCKHASH
+        | op::BLOBHASH
+        | op::EXP => Touches::Nothing,
+        _ => Touches::Memory,
+    }
+}
+
 /// Whether an instruction of the table writes to EVM memory.
 const fn writes_memory(opcode: u8) -> bool {
-    !matches!(
+    matches!(
         opcode,
-        op::SLOAD
-            | op::SSTORE
-            | op::TLOAD
-            | op::TSTORE
-            | op::BALANCE
-            | op::SELFBALANCE
-            | op::EXTCODESIZE
-            | op::EXTCODEHASH
-            | op::BLOCKHASH
-            | op::LOG0
-            | op::LOG1
-            | op::LOG2
-            | op::LOG3
-            | op::LOG4
-            | op::KECCAK256
-            | op::EXP
-            | op::MSIZE
-            | op::ORIGIN
-            | op::GASPRICE
-            | op::COINBASE
-            | op::TIMESTAMP
-            | op::NUMBER
-            | op::DIFFICULTY
-            | op::GASLIMIT
-            | op::CHAINID
-            | op::BASEFEE
-            | op::BLOBHASH
-            | op::BLOBBASEFEE
-            | op::SLOTNUM
+        op::CALLDATACOPY | op::CODECOPY | op::EXTCODECOPY | op::RETURNDATACOPY | op::MCOPY | op::CREATE
+            ..=op::STATICCALL
     )
 }

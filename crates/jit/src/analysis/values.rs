@@ -1,6 +1,7 @@
 //! The values of a trace: numbered, each computed once, folded where they are constant.
 
 use revm::{
+    bytecode::opcode as op,
     interpreter::instructions::i256::{i256_cmp, i256_div, i256_mod},
     primitives::{HashMap, U256},
 };
@@ -346,7 +347,9 @@ impl Values {
                 Environment::Address | Environment::Caller => 160,
                 Environment::CallValue => 256,
                 Environment::CalldataSize | Environment::ReturnDataSize => LENGTH_BITS,
+                Environment::Host(opcode) => host_word_width(opcode),
             },
+            Expression::MemorySize { .. } => LENGTH_BITS,
             Expression::GasLeft { .. } => 64,
             Expression::Slot { .. }
             | Expression::MemoryWord { .. }
@@ -379,6 +382,14 @@ impl Values {
             },
             Binary::Sub | Binary::SDiv | Binary::SMod | Binary::SignExtend | Binary::Sar => 256,
         }
+    }
+}
+
+/// Addresses and what revm keeps in 64 bits are narrow.
+const fn host_word_width(opcode: u8) -> u16 {
+    match opcode {
+        op::ORIGIN | op::COINBASE => 160,
+        _ => 256,
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     ForcedExitPoints,
-    analysis::ir::{Row, Section, Target, Value, Write, WriteWhen},
+    analysis::ir::{Row, Section, Target, Touches, Value, Write, WriteWhen},
 };
 
 /// The register of the gas left.
@@ -171,7 +171,7 @@ impl Emitter<'_> {
         exit
     }
 
-    pub(super) fn table(&mut self, opcode: u8, pc: u32, height: i16) {
+    pub(super) fn table(&mut self, opcode: u8, pc: u32, height: i16, touches: Touches) {
         let inputs = OPCODE_INFO[usize::from(opcode)].map_or(0, |info| info.inputs());
         let changed = self.places.positions_from(height - i16::from(inputs));
         for position in changed.clone() {
@@ -188,10 +188,11 @@ impl Emitter<'_> {
         self.asm
             .mov_immediate(RCX, u64::from(opcode) << PC_BITS | u64::from(pc));
         let is_saving = OVERWRITTEN_BY_CALLS.iter().any(|&reg| self.places.is_in_use(reg));
-        let routine = if is_saving {
-            Routine::TableSaving
-        } else {
-            Routine::Table
+        let routine = match (touches, is_saving) {
+            (Touches::Memory, true) => Routine::TableSaving,
+            (Touches::Memory, false) => Routine::Table,
+            (Touches::Nothing, true) => Routine::LightTableSaving,
+            (Touches::Nothing, false) => Routine::LightTable,
         };
         self.asm.call(self.routines.label(routine));
     }

@@ -9,7 +9,7 @@ use super::{
     control::FRAME,
     encoding::{Mem, RAX, RCX, Reg},
     limbs::Limb,
-    routines::{CALLDATA, CALLDATA_LEN, INPUT, RETURN_DATA_LEN, Routine},
+    routines::{CALLDATA, CALLDATA_LEN, INPUT, MEMORY_LEN, RETURN_DATA_LEN, Routine},
     scalar::{Alu, Condition, Shift},
     trace::Emitter,
 };
@@ -71,8 +71,14 @@ impl Emitter<'_> {
     }
 
     pub(super) fn environment(&mut self, value: Value, environment: Environment) {
+        if let Environment::Host(opcode) = environment {
+            self.asm.mov_immediate(RCX, u64::from(opcode));
+            self.asm.call(self.routines.label(Routine::HostWord));
+            return self.load_result(value, &[]);
+        }
         let to = self.destination(value, None, &[]);
         match environment {
+            Environment::Host(_) => {}
             Environment::Address => self.address_of_input(&to, TARGET_ADDRESS),
             Environment::Caller => self.address_of_input(&to, CALLER_ADDRESS),
             Environment::CallValue => {
@@ -84,6 +90,11 @@ impl Emitter<'_> {
             Environment::CalldataSize => self.length(&to, CALLDATA_LEN),
             Environment::ReturnDataSize => self.length(&to, RETURN_DATA_LEN),
         }
+    }
+
+    pub(super) fn memory_size(&mut self, value: Value) {
+        let to = self.destination(value, None, &[]);
+        self.length(&to, MEMORY_LEN);
     }
 
     fn length(&mut self, to: &[Reg], field: i32) {

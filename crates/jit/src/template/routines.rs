@@ -39,6 +39,8 @@ pub(super) const SCRATCH: i32 = offset_of!(Frame, scratch) as i32;
 const ENTRIES: i32 = offset_of!(Frame, destinations) as i32;
 const TARGETS: i32 = offset_of!(Frame, targets) as i32;
 const TABLE_OP: i32 = offset_of!(Frame, table_op) as i32;
+const LIGHT_TABLE_OP: i32 = offset_of!(Frame, light_table_op) as i32;
+const HOST_WORD: i32 = offset_of!(Frame, host_word) as i32;
 const GROW: i32 = offset_of!(Frame, grow) as i32;
 const EXIT_ROW: i32 = offset_of!(Frame, exit_row) as i32;
 
@@ -62,6 +64,12 @@ pub(super) enum Routine {
     Table,
     /// As `Table`, and saves those registers.
     TableSaving,
+    /// As `Table`, for instructions that touch no memory.
+    LightTable,
+    /// As `LightTable`, and saves those registers.
+    LightTableSaving,
+    /// Puts the word of the host that opcode ecx gives into the first word of scratch.
+    HostWord,
     /// Grows memory to rax bytes. Leaves zero and the zero flag if that succeeded.
     Grow,
     /// Hashes ecx bytes at rax into the first word of scratch.
@@ -71,7 +79,7 @@ pub(super) enum Routine {
 }
 
 impl Routine {
-    const COUNT: usize = 8;
+    const COUNT: usize = 11;
 }
 
 /// The routines' places.
@@ -107,6 +115,9 @@ impl Emitter<'_> {
         self.dynamic();
         self.table_operation(Routine::Table);
         self.table_operation(Routine::TableSaving);
+        self.table_operation(Routine::LightTable);
+        self.table_operation(Routine::LightTableSaving);
+        self.host_word();
         self.grow();
         self.hash();
         self.calldata();
@@ -218,7 +229,8 @@ impl Emitter<'_> {
         self.begin(routine);
         self.asm.store(Mem::At(FRAME, FRAME_GAS), GAS);
         self.asm.store(Mem::At(FRAME, FRAME_SP), RAX);
-        if routine == Routine::TableSaving {
+        let saves = matches!(routine, Routine::TableSaving | Routine::LightTableSaving);
+        if saves {
             self.save();
         } else {
             self.align();
@@ -229,8 +241,12 @@ impl Emitter<'_> {
         self.asm.shift(Shift::Left, RSI, 32);
         self.asm.alu_short_immediate(Alu::And, RCX, (1 << PC_BITS) - 1);
         self.asm.alu(Alu::Or, RSI, RCX);
-        self.asm.call_to(Mem::At(FRAME, TABLE_OP));
-        if routine == Routine::TableSaving {
+        let function = match routine {
+            Routine::LightTable | Routine::LightTableSaving => LIGHT_TABLE_OP,
+            _ => TABLE_OP,
+        };
+        self.asm.call_to(Mem::At(FRAME, function));
+        if saves {
             self.restore();
         } else {
             self.unalign();
@@ -256,6 +272,16 @@ impl Emitter<'_> {
         self.restore();
         self.asm.mov(GAS, Mem::At(FRAME, FRAME_GAS));
         self.asm.test(RAX);
+        self.asm.ret();
+    }
+
+    fn host_word(&mut self) {
+        self.begin(Routine::HostWord);
+        self.save();
+        self.asm.mov(RDI, FRAME);
+        self.asm.mov(RSI, RCX);
+        self.asm.call_to(Mem::At(FRAME, HOST_WORD));
+        self.restore();
         self.asm.ret();
     }
 

@@ -1,6 +1,7 @@
 //! Compiled code against the interpreter, on programs small enough to see what went wrong.
 
 mod encodings;
+mod lab;
 mod programs;
 mod random;
 

@@ -53,12 +53,21 @@ impl<'a> Emitter<'a> {
         let statements = &trace.statements;
         let mut index = 0;
         while let Some(statement) = statements.get(index) {
+            #[cfg(test)]
+            let before = (self.asm.sizes(), kind_of(statement, self));
             if matches!(statement, Statement::Write(_)) {
                 index = self.writes_in_a_row(index);
             } else {
                 self.at = index as u32;
                 self.statement(statement, number, start);
                 index += 1;
+            }
+            #[cfg(test)]
+            {
+                let after = self.asm.sizes();
+                let mut map = SIZES.lock().unwrap();
+                let e = map.entry(before.1).or_insert((0, 0, 0));
+                e.0 += 1; e.1 += after.0 - before.0.0; e.2 += after.1 - before.0.1;
             }
         }
     }
@@ -71,7 +80,7 @@ impl<'a> Emitter<'a> {
             Statement::Touch { offset, len, row } => self.touch(*offset, *len, *row),
             Statement::Store { offset, value } => self.store(*offset, *value),
             Statement::StoreByte { offset, value } => self.store_byte(*offset, *value),
-            Statement::Table { opcode, pc, height } => self.table(*opcode, *pc, *height),
+            Statement::Table { opcode, pc, height, touches } => self.table(*opcode, *pc, *height, *touches),
             Statement::BranchIf {
                 condition,
                 writes,
@@ -127,6 +136,7 @@ impl<'a> Emitter<'a> {
             Expression::Keccak { offset, len, .. } => self.keccak(value, offset, len),
             Expression::CalldataWord(offset) => self.calldata_word(value, offset),
             Expression::Environment(environment) => self.environment(value, environment),
+            Expression::MemorySize { .. } => self.memory_size(value),
             Expression::GasLeft { paid_ahead, .. } => self.gas_left(value, paid_ahead),
         }
         for operand in operands(&expression).into_iter().flatten() {
@@ -278,5 +288,16 @@ impl std::ops::Deref for Registers {
 
     fn deref(&self) -> &[Reg] {
         &self.regs[..self.count]
+    }
+}
+
+#[cfg(test)]
+pub(super) static SIZES: std::sync::Mutex<std::collections::BTreeMap<String, (usize, usize, usize)>> = std::sync::Mutex::new(std::collections::BTreeMap::new());
+#[cfg(test)]
+fn kind_of(s: &Statement, e: &Emitter<'_>) -> String {
+    match s {
+        Statement::Section(x) => format!("Section {:?}", x.when),
+        Statement::Define(v) => format!("Define {}", { let x = e.trace.values[v.0 as usize].expression; let t = format!("{x:?}"); let n = if matches!(x, Expression::Unary(..)|Expression::Binary(..)|Expression::Environment(..)|Expression::Ternary(..)) {2} else {1}; t.split([' ', '(', ',']).filter(|x| !x.is_empty()).take(n).collect::<Vec<_>>().join(" ") }),
+        _ => { let t = format!("{s:?}"); let w: Vec<_> = t.split([' ', '(']).take(1).collect(); w.join(" ") }
     }
 }

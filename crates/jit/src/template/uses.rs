@@ -159,6 +159,7 @@ pub(super) const fn operands(expression: &Expression) -> [Option<Value>; 3] {
         Expression::Constant(_)
         | Expression::Slot { .. }
         | Expression::Environment(_)
+        | Expression::MemorySize { .. }
         | Expression::GasLeft { .. } => [None; 3],
         Expression::Unary(_, a) | Expression::CalldataWord(a) => [Some(a), None, None],
         Expression::MemoryWord { offset, .. } | Expression::Keccak { offset, .. } => {
