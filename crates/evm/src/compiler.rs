@@ -7,6 +7,8 @@ use std::sync::{
 
 use rapid_jit::runtime::{HeatSource, Runtime};
 
+use crate::shadow;
+
 /// How many transactions that ran compiled code there are to one that is executed again by the interpreter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShadowInterval(u64);
@@ -59,6 +61,7 @@ impl Compiler {
     /// Code of a runtime, checked against the interpreter at this interval.
     #[must_use]
     pub fn new(runtime: Arc<Runtime>, interval: ShadowInterval) -> Self {
+        shadow::announce();
         let attached = Attached {
             runtime,
             interval,

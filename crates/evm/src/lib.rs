@@ -4,10 +4,15 @@
 //! - **Out:** per transaction a receipt, its gas and the [`AccountChange`]s it made; per block the changes of its
 //!   system calls, withdrawals and rewards, its execution requests, and from Amsterdam on its access list.
 //! - **Owns:** nothing but the EVM's scratch memory. No I/O, no threads, no clock; the state behind the traits is the
-//!   caller's, and this crate does not know which one it is.
+//!   caller's, and this crate does not know which one it is. Machine code is the compiler's ([`Compiler`]).
 //! - **Must hold:** results equal those of the block executor of alloy-evm bit for bit, but where that departs from
 //!   the EIPs (gas of system calls, request contracts without code, deposit logs). A transaction that is refused
-//!   changes nothing. Nothing but [`BlockExecutor::execute`] and the begin and end of a block writes.
+//!   changes nothing. Nothing but [`BlockExecutor::execute`] and the begin and end of a block writes. Which frames of a
+//!   [`RapidEvm`] ran as machine code shows in nothing but the time: of those transactions one in
+//!   [`ShadowInterval`] is executed again by the interpreter, whose result stands.
+//!
+//! Metrics: `rapid_reth_jit_shadow_transactions_total` counts those, `rapid_reth_jit_shadow_mismatches_total` the alarms
+//! among them.
 //!
 //! ```text
 //!  BlockEnvironment --evm_environment--> EvmEnv --+

@@ -8,7 +8,7 @@ use rapid_pool::PoolConfig;
 use rapid_rpc::{DevSigners, EngineInfo, EthConfig, RpcServerConfig};
 use rapid_sequencer::SequencerConfig;
 
-use crate::DataDir;
+use crate::{CompilerConfig, DataDir};
 
 /// What a node does.
 #[derive(Clone, Debug)]
@@ -69,6 +69,8 @@ pub struct NodeConfig {
     pub log: LogConfig,
     /// The pool.
     pub pool: PoolConfig,
+    /// The compiler.
+    pub compiler: CompilerConfig,
     /// Bounds of the methods.
     pub eth: EthConfig,
     /// Keys the node signs with; none but in development.

@@ -66,6 +66,7 @@ pub enum DataDirError {
 /// <root>/rapid/lock                         one process at a time
 /// <root>/rapid/log/                         mini-block log and checkpoints
 /// <root>/rapid/history/                     sealed blocks, receipts, lookups
+/// <root>/rapid/jit-profile                  contracts to compile again after a start
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataDir {
@@ -150,6 +151,12 @@ impl DataDir {
     #[must_use]
     pub fn history(&self) -> PathBuf {
         self.store().join("history")
+    }
+
+    /// Which contracts were hot.
+    #[must_use]
+    pub fn jit_profile_file(&self) -> PathBuf {
+        self.store().join("jit-profile")
     }
 
     /// Refuses a directory that holds a chain synced by reth and nothing of ours: beginning at genesis there would

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use rapid_chain::ChainError;
 use rapid_engine::EngineFailure;
+use rapid_jit::runtime::RuntimeError;
 use rapid_rpc::StartError;
 use rapid_sequencer::SequencerError;
 
@@ -39,6 +40,9 @@ pub enum NodeError {
     /// Metrics cannot be served.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    /// The compiler cannot be started.
+    #[error(transparent)]
+    Compiler(#[from] RuntimeError),
     /// A thread cannot be started.
     #[error("cannot start thread: {0}")]
     Thread(std::io::Error),

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     AuthServer, BuildInfo, DataDir, DataDirLock, ForeignStore, MetricsRecorder, MetricsServer, NodeConfig,
-    NodeError, RethToml, Role, Store, engine_events, events, jwt,
+    NodeError, RethToml, Role, RunningCompiler, Store, engine_events, events, jwt,
 };
 
 /// How long production may take to stop and become durable. The servers have their own five seconds before that.
@@ -35,6 +35,7 @@ pub struct NodeHandle {
     pool: Pool,
     producer: Producer,
     rpc: RpcServers,
+    compiler: RunningCompiler,
     metrics: Option<SocketAddr>,
     /// Status, block lines, metrics: aborted when this is dropped.
     tasks: JoinSet<()>,
@@ -74,6 +75,7 @@ impl Node {
         let recovery =
             Recovery::start(RecoveryConfig::new(config.pool.decode_limits())).map_err(NodeError::Thread)?;
         tracing::info!(target: "reth::cli", "Transaction pool initialized");
+        let compiler = RunningCompiler::start(config.compiler, &config.datadir, &chain)?;
         let mut tasks = JoinSet::new();
         let opened = Opened {
             chain: chain.clone(),
@@ -96,13 +98,13 @@ impl Node {
         let rpc = start_rpc(config.rpc, config.auth.as_ref(), &config.datadir, modules).await;
         let rpc = match rpc {
             Ok(rpc) => rpc,
-            Err(error) => return Err(give_up(producer, error).await),
+            Err(error) => return Err(give_up(producer, compiler, error).await),
         };
         let metrics = match start_metrics(config.metrics, &recorder, &mut tasks).await {
             Ok(address) => address,
             Err(error) => {
                 rpc.stop().await;
-                return Err(give_up(producer, error).await);
+                return Err(give_up(producer, compiler, error).await);
             }
         };
         describe(&chain, &config.build);
@@ -114,6 +116,7 @@ impl Node {
             pool,
             producer,
             rpc,
+            compiler,
             metrics,
             tasks,
             lock,
@@ -207,12 +210,13 @@ impl NodeHandle {
         let Self {
             producer,
             rpc,
+            compiler,
             mut tasks,
             lock,
             ..
         } = self;
         rpc.stop().await;
-        let stopped = stop(producer).await;
+        let stopped = stop(producer, compiler).await;
         tasks.shutdown().await;
         drop(lock);
         stopped
@@ -319,17 +323,21 @@ fn describe(chain: &Chain, build: &BuildInfo) {
 }
 
 /// Ends what was started before the start failed; the first error is the one to tell.
-async fn give_up(producer: Producer, error: NodeError) -> NodeError {
-    if let Err(also) = stop(producer).await {
+async fn give_up(producer: Producer, compiler: RunningCompiler, error: NodeError) -> NodeError {
+    if let Err(also) = stop(producer, compiler).await {
         tracing::warn!(target: "reth::cli", error = %also, "The chain did not close well either");
     }
     error
 }
 
-async fn stop(producer: Producer) -> Result<(), NodeError> {
-    let stop = tokio::task::spawn_blocking(move || match producer {
-        Producer::Sequencer(sequencer) => sequencer.stop().map_err(NodeError::from),
-        Producer::Engine(engine) => engine.stop().map_err(NodeError::from),
+async fn stop(producer: Producer, compiler: RunningCompiler) -> Result<(), NodeError> {
+    let stop = tokio::task::spawn_blocking(move || {
+        let stopped = match producer {
+            Producer::Sequencer(sequencer) => sequencer.stop().map_err(NodeError::from),
+            Producer::Engine(engine) => engine.stop().map_err(NodeError::from),
+        };
+        drop(compiler);
+        stopped
     });
     match tokio::time::timeout(STOP_TIME_MAX, stop).await {
         Ok(stopped) => stopped.expect("stopping reports errors and does not panic"),

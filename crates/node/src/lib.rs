@@ -8,10 +8,11 @@
 //!   first, then production, then the store, and the lock goes last; a critical thread that dies ends the node.
 //!
 //! ```text
-//!  lock -> history, log, state, trie (Store) -> pool -> sequencer or engine -> rpc servers -> metrics
-//!  lock <- store made durable <------------------------ sequencer or engine <- rpc servers <- shutdown
+//!  lock -> history, log, state, trie (Store) -> pool -> compiler -> sequencer or engine -> rpc servers -> metrics
+//!  lock <- store made durable <------------- compiler <- sequencer or engine <- rpc servers <- shutdown
 //! ```
 
+mod compiler;
 mod config;
 mod datadir;
 mod engine_events;
@@ -26,6 +27,7 @@ mod process_metrics;
 mod reth_toml;
 mod store;
 
+pub use compiler::{CompilerConfig, RunningCompiler};
 pub use config::{AuthServer, BuildInfo, NodeConfig, Role};
 pub use datadir::{DataDir, DataDirError, default_log_directory};
 pub use error::NodeError;
@@ -34,6 +36,7 @@ pub use jwt::JwtFileError;
 pub use launch::{Node, NodeHandle, STOP_TIME_MAX};
 pub use lock::{DataDirLock, LockError};
 pub use metrics::{MetricsError, MetricsRecorder, MetricsServer};
+pub use rapid_evm::ShadowInterval;
 pub use reth_toml::{
     Execution, Prune, PruneMode, PruneSegments, RethToml, RethTomlError, SenderRecovery, Stages,
 };

@@ -31,6 +31,7 @@ mod modules;
 mod namespace;
 mod net;
 mod node_modules;
+mod reth;
 mod server;
 mod subscribe;
 mod txpool;

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use rapid_chain::{Chain, Importer, process_cpu_time};
 use rapid_log::{Durability, LogConfig};
-use rapid_node::{ForeignStore, RethToml, Store};
+use rapid_node::{ForeignStore, RethToml, RunningCompiler, Store};
 use rapid_stages::{BlockFiles, Pipeline, PipelineConfig, Report};
 
 use super::DEFAULT_CHAIN;
-use crate::args::EnvironmentArgs;
+use crate::args::{EnvironmentArgs, JitArgs};
 
 /// Everything imported can be imported again, so a power failure may cost this much work.
 const DURABILITY: Durability = Durability::Async(std::time::Duration::from_secs(10));
@@ -19,6 +19,9 @@ const DURABILITY: Durability = Durability::Async(std::time::Duration::from_secs(
 pub(crate) struct ImportCommand {
     #[command(flatten)]
     environment: EnvironmentArgs,
+
+    #[command(flatten)]
+    jit: JitArgs,
 
     /// End with an error at the first invalid block instead of keeping the valid ones before it and ending well.
     #[arg(long)]
@@ -46,6 +49,7 @@ impl ImportCommand {
             lock,
         } = Store::open(spec, &datadir, log, ForeignStore::Accept)?;
         let config = RethToml::load_or_create(&self.environment.config_file(&datadir))?;
+        let compiler = RunningCompiler::start(self.jit.config(), &datadir, &chain)?;
         let mut importer = Importer::new(rapid_chain::Opened {
             chain: chain.clone(),
             driver,
@@ -57,6 +61,7 @@ impl ImportCommand {
         });
         let imported = pipeline.run(&mut importer, source, None);
         importer.finish()?;
+        drop(compiler);
         drop(lock);
         tell(&chain, &pipeline.report());
         match imported {

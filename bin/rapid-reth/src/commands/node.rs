@@ -11,8 +11,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::DEFAULT_CHAIN;
 use crate::{
     args::{
-        BuilderArgs, DevArgs, EnvironmentArgs, GasPriceArgs, LaneArgs, LogArgs, MetricsArgs, PortArgs,
-        RpcArgs, SequencerArgs, TxPoolArgs,
+        BuilderArgs, DevArgs, EnvironmentArgs, GasPriceArgs, JitArgs, LaneArgs, LogArgs, MetricsArgs,
+        PortArgs, RpcArgs, SequencerArgs, TxPoolArgs,
     },
     logging, version,
 };
@@ -48,6 +48,8 @@ pub(crate) struct NodeCommand {
     builder: BuilderArgs,
     #[command(flatten)]
     sequencer: SequencerArgs,
+    #[command(flatten)]
+    jit: JitArgs,
     #[command(flatten)]
     dev: DevArgs,
 }
@@ -107,6 +109,7 @@ impl NodeCommand {
         Ok(NodeConfig {
             rpc: self.rpc.server_config(&ports, self.dev.dev),
             log: self.sequencer.log_config(self.dev.dev),
+            compiler: self.jit.config(),
             metrics: self.metrics.metrics,
             engine: EngineInfo {
                 commit: version::short_sha().to_owned(),

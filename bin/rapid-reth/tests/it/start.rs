@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::process::{Running, http, run};
 
 /// What scripts look for, in order.
-const START_LINES: [&str; 16] = [
+const START_LINES: [&str; 17] = [
     "Initialized tracing, debug log directory: ",
     "Starting rapid-reth version=",
     "Opening database path=",
@@ -18,6 +18,7 @@ const START_LINES: [&str; 16] = [
     "hard forks",
     "Loaded storage settings",
     "Transaction pool initialized",
+    "JIT compiler started enabled=true workers=1 code_cache_bytes=268435456",
     "Consensus engine initialized",
     "Engine API handler initialized",
     "RPC auth server started url=127.0.0.1:",
@@ -52,6 +53,7 @@ fn a_node_says_what_it_does_in_reths_order_and_ends_well_on_sigterm() {
         "reth_info{",
         "reth_chain_spec{name=\"dev\"} 1",
         "reth_process_resident_memory_bytes ",
+        "rapid_reth_jit_enabled ",
     ] {
         assert!(text.contains(name), "no {name} in\n{text}");
     }
@@ -66,10 +68,23 @@ fn a_node_says_what_it_does_in_reths_order_and_ends_well_on_sigterm() {
         "jwt.hex",
         "rapid/log",
         "rapid/history",
+        "rapid/jit-profile",
         ".cache/reth/logs/dev/reth.log",
     ] {
         assert!(dir.path().join(file).exists(), "{file} is missing");
     }
+}
+
+#[test]
+fn the_compiler_is_switched_off_and_on_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let arguments = ["--dev", "--http.api", "eth,reth", "--jit=off", "--jit.worker-count", "2"];
+    let mut node = Running::start(dir.path(), &arguments);
+    node.line("JIT compiler started enabled=false workers=2");
+    assert_eq!(call(&mut node, "reth_jitStatus", json!([]))["enabled"], false);
+    assert_eq!(call(&mut node, "reth_jit", json!(["enable"])), Value::Null);
+    assert_eq!(call(&mut node, "reth_jitStatus", json!([]))["enabled"], true);
+    assert_eq!(node.stop(Signal::TERM), Some(0));
 }
 
 #[test]

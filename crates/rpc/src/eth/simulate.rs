@@ -1,14 +1,14 @@
 //! Running a call on a state without keeping what it does.
 
 use alloy_evm::{
-    EthEvmFactory, Evm, EvmEnv, EvmFactory,
+    Evm, EvmEnv, EvmFactory,
     overrides::{StateOverrideError, apply_block_overrides, apply_state_overrides},
     rpc::TryIntoTxEnv,
 };
 use alloy_primitives::{Address, B256, U256};
 use alloy_rpc_types_eth::{BlockOverrides, TransactionRequest, state::StateOverride};
 use rapid_chain::{Chain, PastReadError, StateAt};
-use rapid_evm::{BlockHashes, ReadError, StateDb, evm_environment};
+use rapid_evm::{BlockHashes, RapidEvmFactory, ReadError, StateDb, evm_environment};
 use revm::{
     Database,
     context::{
@@ -48,6 +48,7 @@ pub(crate) struct Simulation {
     pub(crate) call: TxEnv,
     /// Most gas that a transaction, unlike a call, may have here: the block's, or the cap of EIP-7825.
     pub(crate) transaction_gas_max: u64,
+    evms: RapidEvmFactory,
 }
 
 /// What a caller may change of the world its call runs in.
@@ -116,6 +117,7 @@ impl EthContext {
             env,
             call,
             transaction_gas_max,
+            evms: RapidEvmFactory::new(self.chain.compiler().for_calls()),
         })
     }
 }
@@ -144,7 +146,7 @@ pub(crate) fn affordable_gas(db: &mut SimulationDb, call: &TxEnv) -> RpcResult<u
 impl Simulation {
     /// Runs the call. The state stays as it was, so that it can run again.
     pub(crate) fn run(&mut self) -> RpcResult<ExecutionResult> {
-        let mut evm = EthEvmFactory::default().create_evm(&mut self.db, self.env.clone());
+        let mut evm = self.evms.create_evm(&mut self.db, self.env.clone());
         Ok(evm
             .transact_raw(self.call.clone())
             .map_err(execution_error)?
@@ -156,8 +158,9 @@ impl Simulation {
         &mut self,
         inspector: &mut AccessListInspector,
     ) -> RpcResult<ExecutionResult> {
-        let mut evm =
-            EthEvmFactory::default().create_evm_with_inspector(&mut self.db, self.env.clone(), inspector);
+        let mut evm = self
+            .evms
+            .create_evm_with_inspector(&mut self.db, self.env.clone(), inspector);
         Ok(evm
             .transact_raw(self.call.clone())
             .map_err(execution_error)?
@@ -167,7 +170,7 @@ impl Simulation {
     /// Runs the call with another gas limit; `None` if that does not even pay for its start.
     pub(crate) fn run_with_gas(&mut self, gas_limit: u64) -> RpcResult<Option<ExecutionResult>> {
         self.call.gas_limit = gas_limit;
-        let mut evm = EthEvmFactory::default().create_evm(&mut self.db, self.env.clone());
+        let mut evm = self.evms.create_evm(&mut self.db, self.env.clone());
         match evm.transact_raw(self.call.clone()) {
             Ok(outcome) => Ok(Some(outcome.result)),
             Err(EVMError::Transaction(error)) if is_too_little_gas(&error) => Ok(None),

@@ -121,7 +121,8 @@ impl Producer {
         let view = self.chain.view();
         let environment = self.chain.simulation_environment(&view, now()).unwrap();
         let database = StateDb::new(Draft::begin(view.state.clone()), self.chain.clone());
-        let mut executor = BlockExecutor::new(self.chain.spec().clone(), environment, database);
+        let spec = self.chain.spec().clone();
+        let mut executor = BlockExecutor::new(spec, environment, database, self.chain.compiler());
         diff.push(0, &executor.begin().unwrap());
         diff.push(0, &executor.store_parent_hash(view.head.hash).unwrap());
         OpenBlock {
