@@ -5,7 +5,7 @@ use std::{path::PathBuf, str::FromStr};
 use alloy_primitives::keccak256;
 
 pub(crate) const USAGE: &str =
-    "usage: conformance PATH.. [--sample N] [--seed S] [--only TEXT] [--failures N]";
+    "usage: conformance PATH.. [--sample N] [--seed S] [--only TEXT] [--failures N] [--jit off|always|exits]";
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -16,6 +16,19 @@ pub(crate) struct Arguments {
     pub(crate) selection: Selection,
     /// Most failures printed with their reason.
     pub(crate) failures_shown: usize,
+    /// What runs contracts.
+    pub(crate) jit: JitMode,
+}
+
+/// What runs contracts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JitMode {
+    /// The interpreter.
+    Off,
+    /// Compiled code, from the first time on.
+    Always,
+    /// Compiled code that is left and entered again at random places.
+    Exits,
 }
 
 /// Which cases to run.
@@ -36,6 +49,7 @@ impl Arguments {
                 only: None,
             },
             failures_shown: 200,
+            jit: JitMode::Off,
         };
         while let Some(argument) = arguments.next() {
             if !argument.starts_with("--") {
@@ -49,6 +63,7 @@ impl Arguments {
                 "--sample" => parsed.selection.one_in = number(&value)?,
                 "--seed" => parsed.selection.seed = number(&value)?,
                 "--failures" => parsed.failures_shown = number(&value)?,
+                "--jit" => parsed.jit = value.parse()?,
                 "--only" => parsed.selection.only = Some(value),
                 other => return Err(format!("unknown option {other}")),
             }
@@ -57,6 +72,19 @@ impl Arguments {
             return Err("there must be a path, and --sample must be at least 1".to_owned());
         }
         Ok(parsed)
+    }
+}
+
+impl FromStr for JitMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "off" => Ok(Self::Off),
+            "always" => Ok(Self::Always),
+            "exits" => Ok(Self::Exits),
+            other => Err(format!("--jit cannot be {other:?}")),
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use serde::Deserialize;
 
 use crate::{
     account::{Account, Accounts},
+    compiled::Compilation,
     exceptions,
     network::{self, Config},
     report::Verdict,
@@ -48,8 +49,11 @@ struct TestBlock {
     expect_exception: Option<String>,
 }
 
-pub(crate) fn run(path: &str, test: &BlockchainTest) -> Verdict {
-    match test.check() {
+pub(crate) fn run(path: &str, test: &BlockchainTest, compilation: &Compilation) -> Verdict {
+    match test
+        .check(compilation)
+        .and_then(|()| compilation.nothing_differed())
+    {
         Ok(()) => Verdict::Passed,
         Err(reason) => exceptions::reason(path, &test.pre).map_or(Verdict::Failed(reason), Verdict::Excepted),
     }
@@ -79,10 +83,11 @@ impl HeadRule {
 }
 
 impl BlockchainTest {
-    fn check(&self) -> Result<(), String> {
+    fn check(&self, compilation: &Compilation) -> Result<(), String> {
         let spec = Arc::new(self.spec()?);
         let dir = tempfile::tempdir_in(scratch()).expect("a place for the chain");
         let opened = Chain::open(spec, &chain_config(dir.path())).map_err(|error| error.to_string())?;
+        opened.chain.attach_compiler(compilation.compiler());
         let mut importer = Importer::new(opened).map_err(|error| error.to_string())?;
         let result = self.import(&mut importer);
         let chain = importer.chain().clone();

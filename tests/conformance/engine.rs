@@ -18,6 +18,7 @@ use tokio::runtime::Runtime;
 use crate::{
     account::Accounts,
     blockchain::{chain_config, compare_state, scratch, spec_of},
+    compiled::Compilation,
     exceptions,
     network::{self, Config},
     report::Verdict,
@@ -65,21 +66,25 @@ struct TestPayload {
     error_code: Option<serde_json::Value>,
 }
 
-pub(crate) fn run(path: &str, test: &EngineTest) -> Verdict {
-    match test.check() {
+pub(crate) fn run(path: &str, test: &EngineTest, compilation: &Compilation) -> Verdict {
+    match test
+        .check(compilation)
+        .and_then(|()| compilation.nothing_differed())
+    {
         Ok(()) => Verdict::Passed,
         Err(reason) => exceptions::reason(path, &test.pre).map_or(Verdict::Failed(reason), Verdict::Excepted),
     }
 }
 
 impl EngineTest {
-    fn check(&self) -> Result<(), String> {
+    fn check(&self, compilation: &Compilation) -> Result<(), String> {
         let genesis = network::genesis(&self.network, &self.config)?;
         let header = self.genesis_block_header.to_header();
         let spec = spec_of(genesis, header, self.genesis_block_header.hash, &self.pre)?;
         let dir = tempfile::tempdir_in(scratch()).expect("a place for the chain");
         let opened =
             Chain::open(Arc::new(spec), &chain_config(dir.path())).map_err(|error| error.to_string())?;
+        opened.chain.attach_compiler(compilation.compiler());
         let client = Client::start(opened)?;
         let result = self.drive(&client);
         let chain = client.chain.clone();

@@ -1,7 +1,7 @@
 //! Runs test vectors that other people publish for Ethereum clients: blockchain, engine, state and transaction tests.
 //!
 //! ```text
-//! conformance PATH.. [--sample N] [--seed S] [--only TEXT] [--failures N]
+//! conformance PATH.. [--sample N] [--seed S] [--only TEXT] [--failures N] [--jit off|always|exits]
 //! ```
 //!
 //! A `PATH` is a `.tar.zst` archive, or a folder that is searched for archives and for `.json` files. The kind of a
@@ -13,6 +13,9 @@
 //! a directory of its own, payloads through [`rapid_engine::EngineHandle`] over one, transactions of state tests through [`rapid_evm::BlockExecutor`] over a
 //! [`rapid_state::Draft`], bytes of transaction tests through the pool's decoder.
 //!
+//! With `--jit` contracts run as machine code from their first call on; a state test's transaction is then also executed
+//! by the interpreter and by code of every tier, and whatever differs is a failure ([`compiled`]).
+//!
 //! Exits with 1 if a case failed that [`exceptions`] does not name, with 2 if there was nothing to run.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
@@ -20,6 +23,7 @@
 mod account;
 mod arguments;
 mod blockchain;
+mod compiled;
 mod engine;
 mod exceptions;
 mod network;

@@ -40,6 +40,8 @@ pub(crate) struct Report {
     apart: BTreeMap<String, usize>,
     /// From start to end.
     pub(crate) elapsed: Duration,
+    /// What was compiled, if anything was.
+    pub(crate) compilation: Option<String>,
 }
 
 impl Report {
@@ -103,6 +105,9 @@ impl Report {
         print_line("all", &total);
         for (reason, count) in &self.apart {
             println!("{count} {reason}");
+        }
+        if let Some(compilation) = &self.compilation {
+            println!("{compilation}");
         }
         println!("{:.1} s", self.elapsed.as_secs_f64());
     }

@@ -14,7 +14,9 @@ use serde_json::value::RawValue;
 
 use crate::{
     arguments::{Arguments, Selection},
-    blockchain, engine,
+    blockchain,
+    compiled::Compilation,
+    engine,
     report::{Outcome, Report, Verdict},
     state,
     suite::Suite,
@@ -32,10 +34,11 @@ pub(crate) fn run(arguments: &Arguments) -> io::Result<Report> {
     let (files, work) = bounded::<(Suite, Vectors)>(READ_AHEAD);
     let (done, results) = bounded(READ_AHEAD);
     let mut report = Report::default();
+    let compilation = &Compilation::new(arguments.jit)?;
     thread::scope(|scope| {
         for _ in 0..workers {
             let (work, done) = (work.clone(), done.clone());
-            scope.spawn(move || execute_files(&work, &done, &arguments.selection));
+            scope.spawn(move || execute_files(&work, &done, &arguments.selection, compilation));
         }
         drop((work, done));
         let reader = scope.spawn(move || {
@@ -51,6 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> io::Result<Report> {
         reader.join().expect("the reader does not panic")
     })?;
     report.elapsed = begun.elapsed();
+    report.compilation = compilation.summary();
     Ok(report)
 }
 
@@ -58,14 +62,21 @@ fn execute_files(
     work: &Receiver<(Suite, Vectors)>,
     done: &Sender<(Vec<Outcome>, std::time::Duration)>,
     selection: &Selection,
+    compilation: &Compilation,
 ) {
     for (suite, vectors) in work {
         let begun = Instant::now();
         let outcomes = match suite {
-            Suite::Blockchain => execute_file(suite, &vectors, selection, blockchain::run),
-            Suite::State => execute_file(suite, &vectors, selection, state::run),
+            Suite::Blockchain => execute_file(suite, &vectors, selection, |path, test| {
+                blockchain::run(path, test, compilation)
+            }),
+            Suite::State => execute_file(suite, &vectors, selection, |path, test| {
+                state::run(path, test, compilation)
+            }),
             Suite::Transaction => execute_file(suite, &vectors, selection, transaction::run),
-            Suite::Engine => execute_file(suite, &vectors, selection, engine::run),
+            Suite::Engine => execute_file(suite, &vectors, selection, |path, test| {
+                engine::run(path, test, compilation)
+            }),
         };
         done.send((outcomes, begun.elapsed()))
             .expect("the report outlives the workers");

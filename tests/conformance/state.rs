@@ -4,17 +4,22 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_consensus::transaction::SignerRecoverable;
 use alloy_eips::eip2718::Decodable2718;
+use alloy_evm::{EvmEnv, FromRecoveredTx, eth::EthEvmContext};
 use alloy_primitives::{Address, B256, Bytes, Log, U64, U256, keccak256};
 use rapid_chainspec::ChainSpec;
 use rapid_consensus::TransactionRules;
-use rapid_evm::{BlockExecutor, BlockHashes, Compiler, Executed, StateDb};
+use rapid_evm::{BlockExecutor, BlockHashes, Executed, StateDb, evm_environment};
+use rapid_jit::Rules;
 use rapid_primitives::{AccountChange, BlockEnvironment, TransactionSigned};
 use rapid_state::{Draft, ReadSet, State, StateConfig};
+use rapid_testing::differential::TracedEvm;
 use rapid_trie::StateTrie;
+use revm::{context::TxEnv, interpreter::instructions::gas_table_spec};
 use serde::Deserialize;
 
 use crate::{
     account::Accounts,
+    compiled::{Compilation, Runner},
     exceptions,
     network::{self, Config},
     report::Verdict,
@@ -69,11 +74,11 @@ impl BlockHashes for NumberHashes {
     }
 }
 
-pub(crate) fn run(path: &str, test: &StateTest) -> Verdict {
+pub(crate) fn run(path: &str, test: &StateTest, compilation: &Compilation) -> Verdict {
     let failure = test.post.iter().find_map(|(fork, expectations)| {
         expectations
             .iter()
-            .find_map(|expectation| test.check(fork, expectation).err())
+            .find_map(|expectation| test.check(fork, expectation, compilation).err())
     });
     match failure {
         None => Verdict::Passed,
@@ -84,12 +89,18 @@ pub(crate) fn run(path: &str, test: &StateTest) -> Verdict {
 }
 
 impl StateTest {
-    fn check(&self, fork: &str, expectation: &Expectation) -> Result<(), String> {
+    fn check(&self, fork: &str, expectation: &Expectation, compilation: &Compilation) -> Result<(), String> {
         let spec = Arc::new(network::rules(fork, &self.config)?);
         let (state, mut trie) = self.prestate();
         let environment = self.env.environment();
+        self.compare(&spec, &state, expectation, compilation)?;
         let database = StateDb::new(Draft::begin(state.published()), NumberHashes);
-        let mut executor = BlockExecutor::new(Arc::clone(&spec), environment.clone(), database, &Compiler::none());
+        let mut executor = BlockExecutor::new(
+            Arc::clone(&spec),
+            environment.clone(),
+            database,
+            &compilation.compiler(),
+        );
         let executed = self.execute(&spec, &environment, expectation, &mut executor);
         let net = executor.into_state().changes();
         match (&executed, &expectation.expect_exception) {
@@ -119,7 +130,33 @@ impl StateTest {
         if found != expectation.logs {
             return Err(format!("logs hash {found}, expected {}", expectation.logs));
         }
-        Ok(())
+        compilation.nothing_differed()
+    }
+
+    /// Compiled code against the interpreter.
+    fn compare(
+        &self,
+        spec: &ChainSpec,
+        state: &State,
+        expectation: &Expectation,
+        compilation: &Compilation,
+    ) -> Result<(), String> {
+        let Ok((transaction, sender)) = decode(&expectation.txbytes) else {
+            return Ok(());
+        };
+        let EvmEnv { cfg_env, block_env } = evm_environment(spec, &self.env.environment());
+        let fork = cfg_env.spec;
+        let rules = Rules::new(fork, &gas_table_spec(fork), &cfg_env.gas_params);
+        let mut observe = |runner: Runner<'_>| {
+            let database = StateDb::new(Draft::begin(state.published()), NumberHashes);
+            let context = EthEvmContext::new(database, fork)
+                .with_cfg(cfg_env.clone())
+                .with_block(block_env.clone());
+            TracedEvm::ethereum(context, fork, runner).observe(TxEnv::from_recovered_tx(&transaction, sender))
+        };
+        let hash = transaction.tx_hash();
+        let seed = u64::from_be_bytes(hash[..8].try_into().expect("eight bytes"));
+        compilation.compare(&rules, seed, &mut observe)
     }
 
     fn prestate(&self) -> (State, StateTrie) {
@@ -146,11 +183,7 @@ impl StateTest {
         expectation: &Expectation,
         executor: &mut BlockExecutor<Draft, NumberHashes>,
     ) -> Result<Executed, String> {
-        let transaction = TransactionSigned::decode_2718_exact(&expectation.txbytes)
-            .map_err(|error| format!("undecodable: {error}"))?;
-        let sender = transaction
-            .recover_signer()
-            .map_err(|error| format!("signature: {error}"))?;
+        let (transaction, sender) = decode(&expectation.txbytes)?;
         if self.transaction.sender.is_some_and(|expected| expected != sender) {
             return Err(format!("recovered sender {sender}"));
         }
@@ -161,6 +194,15 @@ impl StateTest {
             .execute(&transaction, sender)
             .map_err(|error| error.to_string())
     }
+}
+
+fn decode(bytes: &[u8]) -> Result<(TransactionSigned, Address), String> {
+    let transaction =
+        TransactionSigned::decode_2718_exact(bytes).map_err(|error| format!("undecodable: {error}"))?;
+    let sender = transaction
+        .recover_signer()
+        .map_err(|error| format!("signature: {error}"))?;
+    Ok((transaction, sender))
 }
 
 impl Environment {

@@ -22,7 +22,9 @@ pub enum Mode {
 }
 
 impl Mode {
-    const fn tier(self) -> Tier {
+    /// The tier.
+    #[must_use]
+    pub const fn tier(self) -> Tier {
         match self {
             Self::Compiled(tier) | Self::Forced(tier, _) => tier,
         }

@@ -7,7 +7,7 @@ use revm::{
     bytecode::Bytecode,
     context::{ContextTr, Evm, FrameStack},
     handler::{
-        EthFrame, EvmTr, FrameInitOrResult, FrameResult, FrameTr, PrecompileProvider,
+        EthFrame, EthPrecompiles, EvmTr, FrameInitOrResult, FrameResult, FrameTr, PrecompileProvider,
         evm::{ContextDbError, FrameInitResult},
         instructions::{EthInstructions, InstructionProvider},
     },
@@ -15,7 +15,7 @@ use revm::{
         Host, Interpreter, InterpreterAction, InterpreterResult, interpreter::EthInterpreter,
         interpreter_action::FrameInit,
     },
-    primitives::B256,
+    primitives::{B256, hardfork::SpecId},
 };
 
 use crate::differential::Trace;
@@ -89,6 +89,21 @@ pub struct TracedEvm<C, P, R> {
     pub runner: R,
     /// What they did.
     pub trace: Trace,
+}
+
+impl<C: Host, R> TracedEvm<C, EthPrecompiles, R> {
+    /// With the instructions and precompiles of a fork of Ethereum, in a context for that fork.
+    pub fn ethereum(context: C, spec: SpecId, runner: R) -> Self {
+        Self {
+            inner: Evm::new(
+                context,
+                EthInstructions::new_mainnet_with_spec(spec),
+                EthPrecompiles::new(spec),
+            ),
+            runner,
+            trace: Trace::default(),
+        }
+    }
 }
 
 impl<C, P, R> EvmTr for TracedEvm<C, P, R>

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, convert::Infallible};
 
 use revm::{
-    Context, DatabaseRef, MainBuilder, MainContext,
+    Context, DatabaseRef, MainContext,
     bytecode::Bytecode,
     context::{BlockEnv, CfgEnv, Journal, TxEnv},
     context_interface::block::BlobExcessGasAndPrice,
@@ -14,7 +14,7 @@ use revm::{
     state::AccountInfo,
 };
 
-use crate::differential::{Call, Case, Target, Trace, TracedEvm};
+use crate::differential::{Call, Case, Target, TracedEvm};
 
 /// The accounts of a case. Every transaction starts from it; none changes it.
 #[derive(Debug)]
@@ -76,20 +76,15 @@ impl<'c> Prestate<'c> {
             .case
             .gas_cap
             .filter(|_| spec.is_enabled_in(SpecId::AMSTERDAM));
-        let inner = Context::mainnet()
+        let context = Context::mainnet()
             .with_db(WrapDatabaseRef(self))
             .modify_cfg_chained(|cfg| {
                 cfg.set_spec_and_mainnet_gas_params(spec);
                 cfg.tx_gas_limit_cap = cap.or(Some(u64::MAX));
                 cfg.disable_block_gas_limit = true;
             })
-            .modify_block_chained(set_block)
-            .build_mainnet();
-        TracedEvm {
-            inner,
-            runner,
-            trace: Trace::default(),
-        }
+            .modify_block_chained(set_block);
+        TracedEvm::ethereum(context, spec, runner)
     }
 
     /// A call as a transaction.
