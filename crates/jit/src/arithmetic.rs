@@ -3,10 +3,9 @@
 //! All have the form of [`Operation`]: operands and result in memory, which may be the same. The first operand is the top
 //! of the stack.
 
-use revm::{
-    interpreter::instructions::i256::{i256_div, i256_mod},
-    primitives::{U256, keccak256},
-};
+mod division;
+
+use revm::primitives::{U256, keccak256};
 
 use crate::{
     Frame,
@@ -35,17 +34,17 @@ macro_rules! operations {
 
 operations! {
     /// DIV.
-    divide(a, b) fold_binary(Binary::Div, a, b);
+    divide(a, b) division::divide(a, b);
     /// MOD.
-    remainder(a, b) fold_binary(Binary::Mod, a, b);
+    remainder(a, b) division::remainder(a, b);
     /// SDIV.
-    divide_signed(a, b) i256_div(a, b);
+    divide_signed(a, b) division::divide_signed(a, b);
     /// SMOD.
-    remainder_signed(a, b) i256_mod(a, b);
+    remainder_signed(a, b) division::remainder_signed(a, b);
     /// ADDMOD.
-    add_modulo(a, b, modulus) a.add_mod(b, modulus);
+    add_modulo(a, b, modulus) division::add_modulo(a, b, modulus);
     /// MULMOD.
-    multiply_modulo(a, b, modulus) a.mul_mod(b, modulus);
+    multiply_modulo(a, b, modulus) division::multiply_modulo(a, b, modulus);
     /// SIGNEXTEND.
     extend_sign(last_byte, word) sign_extend(last_byte, word);
     /// BYTE.
