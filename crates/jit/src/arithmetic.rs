@@ -5,10 +5,10 @@
 
 mod division;
 
-use revm::primitives::{U256, keccak256};
+use revm::primitives::U256;
 
 use crate::{
-    Frame,
+    Frame, keccak_memo,
     analysis::ir::Binary,
     analysis::values::{fold_binary, sign_extend},
 };
@@ -63,7 +63,7 @@ pub(crate) unsafe extern "C" fn hash(result: *mut U256, start: *const u8, len: u
     // SAFETY: machine code has made memory hold these bytes.
     let bytes = unsafe { std::slice::from_raw_parts(start, len as usize) };
     // SAFETY: and passes a place for a word.
-    unsafe { result.write(keccak256(bytes).into()) };
+    unsafe { result.write(keccak_memo(bytes).into()) };
 }
 
 /// `read_calldata(result, frame, offset)`: CALLDATALOAD at `*offset`, wherever that is.

@@ -50,7 +50,7 @@ impl ExitReason {
 pub struct ExitRow {
     /// The instruction that the interpreter goes on with.
     pub pc: u32,
-    /// Gas that was paid ahead for instructions that were not run.
+    /// Gas that was paid ahead for instructions that were not run; it may not have been there.
     pub gas_refund: u32,
     /// Words on the stack above [`crate::Frame::sp`].
     pub stack_delta: i16,

@@ -209,7 +209,7 @@ impl CompiledCode {
         }
         interpreter
             .gas
-            .set_remaining(frame.gas + u64::from(row.gas_refund));
+            .set_remaining(frame.gas.wrapping_add(u64::from(row.gas_refund)));
         interpreter.bytecode.absolute_jump(row.pc as usize);
         Left::Exited(row.reason)
     }

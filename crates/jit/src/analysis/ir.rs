@@ -46,8 +46,8 @@ pub(crate) struct Trace {
     pub(crate) stack_row: Row,
     pub(crate) values: Vec<ValueData>,
     pub(crate) statements: Vec<Statement>,
-    /// The words of the stack that this trace, which jumps back to its own start, changes on the way, and what they are
-    /// then. Their values can stay in registers from one round to the next. Empty unless [`Statement::Repeat`] ends it.
+    /// If [`Statement::Repeat`] ends the trace: words of the stack that stay in registers from one round to the next. They are
+    /// read from memory before the first round; within a round memory does not have them until a list of writes says so.
     pub(crate) carried: Vec<Carried>,
     pub(crate) instructions: usize,
 }
@@ -166,7 +166,8 @@ pub(crate) struct Write {
 /// One step of a trace.
 #[derive(Debug)]
 pub(crate) enum Statement {
-    /// The gas of a section is paid, or the trace left at `row`.
+    /// The gas of a section is paid, or the trace left at its row, with the gas paid all the same, below zero if need be:
+    /// the row gives it back.
     Section(Section),
     /// The value is to be had from here on. Order matters for memory, stack and gas.
     Define(Value),
@@ -194,8 +195,8 @@ pub(crate) enum Statement {
     },
     /// Ends the trace.
     Jump(Target),
-    /// Ends the trace: back to its start, with [`Trace::carried`] and the stack's height as they were then. The writes
-    /// bring the stack in memory up to date for those who do not carry.
+    /// Ends the trace: back to its start after these writes, with the stack's height as it was then and the words of
+    /// [`Trace::carried`] in their registers.
     Repeat { writes: Vec<Write> },
 }
 

@@ -58,8 +58,8 @@ pub(crate) fn analyse(
 /// Instructions that may be compiled more than once, for straight code without jumps and with known return addresses.
 const fn copies_allowed(code_bytes: usize, tier: Tier) -> usize {
     match tier {
-        Tier::Fast => code_bytes / 16,
-        Tier::Optimising => code_bytes / 4 + 256,
+        Tier::Fast => code_bytes / 32,
+        Tier::Optimising => code_bytes / 8 + 64,
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     Analyser, exit_at,
     ir::{
         Binary, Carried, Environment, Expression, Row, Section, Statement, Target, Ternary, Touches, Trace,
-        Unary, Value, WriteWhen,
+        Unary, Value, Write, WriteWhen,
     },
     memory::Memory,
     opcode::{Kind, exchange_operands, single_operand, stack_io},
@@ -23,6 +23,9 @@ const INSTRUCTIONS_MAX: usize = 500;
 
 /// Bytes that are hashed by compiled code itself at most.
 const HASHED_BYTES_MAX: u64 = 1024;
+
+/// Words that stay in registers from one round of a loop to the next at most: four registers each, of nine.
+const CARRIED_MAX: usize = 2;
 
 /// A trace under construction.
 pub(super) struct TraceBuilder<'a, 'c> {
@@ -40,6 +43,9 @@ pub(super) struct TraceBuilder<'a, 'c> {
     instructions: usize,
     numbered: u32,
     carried: Vec<Carried>,
+    /// Whether words can stay in registers if the trace comes round: nothing has read the stack in memory, nor counts on
+    /// it but at the starts of sections.
+    is_carriable: bool,
 }
 
 /// The section that instructions are being added to.
@@ -89,6 +95,7 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
             instructions: 0,
             numbered: 0,
             carried: Vec::new(),
+            is_carriable: true,
         }
     }
 
@@ -290,6 +297,7 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
     fn new_rollback_point(&mut self) {
         self.define_new_values();
         self.write_stack();
+        self.is_carriable = false;
         self.memory.forget_reads();
         self.section.rollback = Rollback {
             pc: self.pc,
@@ -394,6 +402,7 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
         }
         self.define_new_values();
         self.write_stack();
+        self.is_carriable = false;
         self.statements.push(Statement::Table {
             opcode,
             pc: pc as u32,
@@ -528,7 +537,7 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
     }
 
     /// What a branch writes: everything below where it arrives, and its operands if the interpreter may see them.
-    fn branch_writes(&mut self, target: &Target) -> Vec<super::ir::Write> {
+    fn branch_writes(&mut self, target: &Target) -> Vec<Write> {
         let height = match *target {
             Target::Trace { height, .. } => height,
             Target::Dynamic { .. } | Target::Exit(_) => self.stack.height(),
@@ -569,22 +578,36 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
     }
 
     fn repeat(&mut self) -> Flow {
-        let writes = self.stack.stale(0);
+        let mut writes = self.stack.stale(0);
         self.note_destinations(writes.iter().map(|write| write.value));
+        if self.is_carriable {
+            let carried = self.carried_words();
+            writes.retain(|write| carried.iter().all(|carried| carried.position != write.position));
+            carry(&carried, &mut self.statements);
+            self.carried = carried;
+        }
+        self.define_new_values();
+        self.close_section();
+        self.statements.push(Statement::Repeat { writes });
+        Flow::Ended
+    }
+
+    /// The words that stay in registers from round to round: of those that change, as many as there is room for.
+    fn carried_words(&mut self) -> Vec<Carried> {
+        let mut carried = Vec::new();
         for (position, after) in self.stack.changed() {
-            let before = self.values.number(Expression::Slot { position, version: 0 });
-            if before != after {
-                self.carried.push(Carried {
+            let before = self
+                .values
+                .number(Expression::Slot { position, version: 0 });
+            if before != after && carried.len() < CARRIED_MAX {
+                carried.push(Carried {
                     position,
                     before,
                     after,
                 });
             }
         }
-        self.define_new_values();
-        self.close_section();
-        self.statements.push(Statement::Repeat { writes });
-        Flow::Ended
+        carried
     }
 
     /// Hands over to the interpreter before the instruction at `pc`, which ends the frame.
@@ -639,6 +662,7 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
         let section = std::mem::take(&mut self.section);
         if let Statement::Section(open) = &mut self.statements[section.statement] {
             open.gas = section.gas;
+            self.analyser.refund(open.row, section.gas);
         }
         for (row, gas_before) in section.rows {
             self.analyser.refund(row, section.gas - gas_before);
@@ -742,4 +766,34 @@ const fn writes_memory(opcode: u8) -> bool {
         op::CALLDATACOPY | op::CODECOPY | op::EXTCODECOPY | op::RETURNDATACOPY | op::MCOPY | op::CREATE
             ..=op::STATICCALL
     )
+}
+
+/// Memory does not have the carried words as long as nothing has written them: every way out writes those, too.
+fn carry(carried: &[Carried], statements: &mut [Statement]) {
+    let mut stale: Vec<Write> = carried
+        .iter()
+        .map(|carried| Write {
+            position: carried.position,
+            value: carried.before,
+        })
+        .collect();
+    let add = |writes: &mut Vec<Write>, stale: &[Write]| {
+        for write in stale {
+            if writes.iter().all(|other| other.position != write.position) {
+                writes.push(*write);
+            }
+        }
+    };
+    for statement in statements {
+        match statement {
+            Statement::Section(section) => {
+                add(&mut section.writes, &stale);
+                if section.when == WriteWhen::Always {
+                    stale.clear();
+                }
+            }
+            Statement::BranchIf { writes, .. } => add(writes, &stale),
+            _ => {}
+        }
+    }
 }

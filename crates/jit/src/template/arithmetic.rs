@@ -23,14 +23,10 @@ pub(super) enum Operation {
     AddModulo,
     MultiplyModulo,
     ExtendSign,
-    Byte,
-    ShiftLeft,
-    ShiftRight,
-    ShiftRightSigned,
 }
 
 impl Operation {
-    pub(super) const COUNT: usize = 11;
+    pub(super) const COUNT: usize = 7;
     pub(super) const ALL: [Self; Self::COUNT] = [
         Self::Divide,
         Self::Remainder,
@@ -39,10 +35,6 @@ impl Operation {
         Self::AddModulo,
         Self::MultiplyModulo,
         Self::ExtendSign,
-        Self::Byte,
-        Self::ShiftLeft,
-        Self::ShiftRight,
-        Self::ShiftRightSigned,
     ];
 
     pub(super) fn function(self) -> Function {
@@ -54,10 +46,6 @@ impl Operation {
             Self::AddModulo => arithmetic::add_modulo,
             Self::MultiplyModulo => arithmetic::multiply_modulo,
             Self::ExtendSign => arithmetic::extend_sign,
-            Self::Byte => arithmetic::byte,
-            Self::ShiftLeft => arithmetic::shift_left,
-            Self::ShiftRight => arithmetic::shift_right,
-            Self::ShiftRightSigned => arithmetic::shift_right_signed,
         }
     }
 }
@@ -78,7 +66,7 @@ impl Emitter<'_> {
             Binary::SignExtend => self.extend_sign(value, a, b),
             Binary::Lt | Binary::Gt | Binary::Slt | Binary::Sgt | Binary::Eq => self.define_condition(value),
             Binary::And | Binary::Or | Binary::Xor => self.bitwise(value, operation, a, b),
-            Binary::Byte => self.call(value, Operation::Byte, &[a, b]),
+            Binary::Byte => self.byte(value, a, b),
             Binary::Shl => self.shift_left(value, a, b),
             Binary::Shr => self.shift_right(value, a, b),
             Binary::Sar => self.shift_right_signed(value, a, b),

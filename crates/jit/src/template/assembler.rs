@@ -18,6 +18,7 @@ pub(super) struct Assembler {
     cold: Vec<u8>,
     part: Part,
     labels: Vec<Position>,
+    is_used: Vec<bool>,
     references: Vec<Reference>,
 }
 
@@ -57,12 +58,15 @@ impl Assembler {
             cold: Vec::with_capacity(bytes / 2),
             part: Part::Hot,
             labels: Vec::new(),
+            is_used: Vec::new(),
             references: Vec::new(),
         }
     }
 
     #[cfg(test)]
-    pub(super) fn sizes(&self) -> (usize, usize) { (self.hot.len(), self.cold.len()) }
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        (self.hot.len(), self.cold.len())
+    }
 
     /// Where instructions go from now on; returns where they went.
     pub(super) const fn switch_to(&mut self, part: Part) -> Part {
@@ -71,6 +75,7 @@ impl Assembler {
 
     pub(super) fn new_label(&mut self) -> Label {
         self.labels.push(UNBOUND);
+        self.is_used.push(false);
         Label(self.labels.len() as u32 - 1)
     }
 
@@ -93,6 +98,11 @@ impl Assembler {
         self.labels[label.0 as usize].offset != u32::MAX
     }
 
+    /// Whether any instruction refers to it so far.
+    pub(super) fn is_used(&self, label: Label) -> bool {
+        self.is_used[label.0 as usize]
+    }
+
     pub(super) fn write(&mut self, bytes: &[u8]) {
         match self.part {
             Part::Hot => self.hot.extend_from_slice(bytes),
@@ -109,6 +119,7 @@ impl Assembler {
 
     /// The four bytes that end `behind` bytes before the current end refer to `label`.
     pub(super) fn refer(&mut self, label: Label, behind: u8) {
+        self.is_used[label.0 as usize] = true;
         self.references.push(Reference {
             part: self.part,
             offset: self.len() as u32 - 4 - u32::from(behind),

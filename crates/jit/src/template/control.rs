@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     ForcedExitPoints,
-    analysis::ir::{Row, Section, Target, Touches, Value, Write, WriteWhen},
+    analysis::ir::{Row, Section, Target, Touches, TraceId, Value, Write, WriteWhen},
 };
 
 /// The register of the gas left.
@@ -52,25 +52,17 @@ impl Emitter<'_> {
             self.write(&section.writes);
         }
         let is_forced = self.forced_exits == ForcedExitPoints::Present;
-        let unpaid = self.asm.new_label();
-        let forced = self.asm.new_label();
-        if is_forced {
-            self.asm.decrement(Mem::At(FRAME, FORCED_EXIT_COUNTDOWN));
-            self.asm.jump_if(Condition::Zero, forced);
-        }
-        if section.gas > 0 {
-            self.take_gas(section.gas);
-            self.asm.jump_if(Condition::Below, unpaid);
-        }
-        if is_forced || section.gas > 0 {
-            let part = self.asm.switch_to(Part::Cold);
-            self.asm.bind(unpaid);
-            self.give_gas(section.gas);
-            self.asm.bind(forced);
-            self.write_aside(&section.writes);
-            let exit = self.exit(section.row);
-            self.asm.jump(exit);
-            self.asm.switch_to(part);
+        if section.gas > 0 || is_forced {
+            let leave = self.leave_section(section);
+            // The row gives the gas back.
+            if section.gas > 0 {
+                self.take_gas(section.gas);
+                self.asm.jump_if(Condition::Below, leave);
+            }
+            if is_forced {
+                self.asm.decrement(Mem::At(FRAME, FORCED_EXIT_COUNTDOWN));
+                self.asm.jump_if(Condition::Zero, leave);
+            }
         }
         self.release_written(&section.writes);
     }
@@ -80,11 +72,17 @@ impl Emitter<'_> {
         self.alu(Alu::Sub, GAS, operand);
     }
 
-    fn give_gas(&mut self, gas: u32) {
-        if gas > 0 {
-            let operand = Limb::Constant(u64::from(gas));
-            self.alu(Alu::Add, GAS, operand);
+    /// The code that leaves at the start of a section.
+    fn leave_section(&mut self, section: &Section) -> Label {
+        if !section.writes.iter().any(|write| self.is_missing(write)) {
+            return self.exit(section.row);
         }
+        let part = self.asm.switch_to(Part::Cold);
+        let leave = self.asm.here();
+        self.write_aside(&section.writes);
+        self.leave(section.row);
+        self.asm.switch_to(part);
+        leave
     }
 
     fn release_written(&mut self, writes: &[Write]) {
@@ -96,7 +94,10 @@ impl Emitter<'_> {
     pub(super) fn branch_if(&mut self, condition: Value, writes: &[Write], target: &Target) {
         let taken = self.condition(condition);
         match *target {
-            Target::Trace { id, height: 0 } if !writes.iter().any(|write| self.is_missing(write)) => self.asm.jump_if(taken, self.traces[id.0 as usize]),
+            Target::Trace { id, height: 0 } if !writes.iter().any(|write| self.is_missing(write)) => {
+                let start = self.start_of(id, 0);
+                self.asm.jump_if(taken, start);
+            }
             _ => {
                 let edge = self.asm.new_label();
                 self.asm.jump_if(taken, edge);
@@ -122,19 +123,29 @@ impl Emitter<'_> {
     fn go_to(&mut self, target: &Target, next: Option<usize>) {
         match *target {
             Target::Trace { id, height } => {
-                let id = id.0 as usize;
                 if height != 0 {
                     self.asm.alu_immediate(Alu::Add, SP, 32 * i32::from(height));
                 }
-                if next != Some(id) {
-                    self.asm.jump(self.traces[id]);
+                if next != Some(id.0 as usize) {
+                    let start = self.start_of(id, height);
+                    self.asm.jump(start);
                 }
             }
             Target::Dynamic { pc, height, row } => self.go_to_dynamic(pc, height, row),
-            Target::Exit(row) => {
-                let exit = self.exit(row);
-                self.asm.jump(exit);
-            }
+            Target::Exit(row) => self.leave(row),
+        }
+    }
+
+    /// Where to enter a trace whose start is `height` words above ours: behind its check if ours implies it.
+    fn start_of(&self, id: TraceId, height: i16) -> Label {
+        let id = id.0 as usize;
+        let (from, to, height) = (self.trace, &self.program.traces[id], i32::from(height));
+        let is_deep_enough = i32::from(to.stack_need) <= i32::from(from.stack_need) + height;
+        let has_room = i32::from(to.stack_growth) + height <= i32::from(from.stack_growth);
+        if is_deep_enough && has_room {
+            self.checked[id]
+        } else {
+            self.traces[id]
         }
     }
 
@@ -164,11 +175,15 @@ impl Emitter<'_> {
         }
         let part = self.asm.switch_to(Part::Cold);
         let exit = self.asm.here();
-        self.asm.mov_immediate(RAX, u64::from(row.0));
-        self.asm.jump(self.routines.label(Routine::Exit));
+        self.leave(row);
         self.asm.switch_to(part);
         self.exits[row.0 as usize] = Some(exit);
         exit
+    }
+
+    fn leave(&mut self, row: Row) {
+        self.asm.mov_immediate(RAX, u64::from(row.0));
+        self.asm.jump(self.routines.label(Routine::Exit));
     }
 
     pub(super) fn table(&mut self, opcode: u8, pc: u32, height: i16, touches: Touches) {

@@ -3,7 +3,7 @@
 use revm::primitives::U256;
 
 use super::{
-    assembler::{Label, Part},
+    assembler::Part,
     control::{FRAME, GAS},
     encoding::{Mem, RAX, RCX, Reg},
     limbs::{Limb, cell, stack_word},
@@ -21,7 +21,6 @@ const WORD: Wide = Wide(0);
 
 impl Emitter<'_> {
     pub(super) fn touch(&mut self, offset: Value, len: u32, row: Row) {
-        let exit = self.exit(row);
         let grow = self.asm.new_label();
         let done = self.asm.new_label();
         let constant = match self.constant(offset) {
@@ -29,6 +28,7 @@ impl Emitter<'_> {
                 let end = constant.saturating_add(U256::from(len));
                 let Ok(end) = i32::try_from(end) else {
                     // More than anyone pays for.
+                    let exit = self.exit(row);
                     return self.asm.jump(exit);
                 };
                 self.asm.alu_immediate(Alu::Cmp, Mem::At(FRAME, MEMORY_LEN), end);
@@ -36,7 +36,7 @@ impl Emitter<'_> {
                 Some(end)
             }
             None => {
-                self.end_of_memory(offset, len, exit);
+                self.end_of_memory(offset, len, row);
                 self.asm.alu(Alu::Cmp, RAX, Mem::At(FRAME, MEMORY_LEN));
                 self.asm.jump_if(Condition::Above, grow);
                 None
@@ -48,8 +48,8 @@ impl Emitter<'_> {
         if let Some(end) = constant {
             self.asm.mov_immediate(RAX, u64::from(end.cast_unsigned()));
         }
+        self.asm.mov_immediate(RCX, u64::from(row.0));
         self.asm.call(self.routines.label(Routine::Grow));
-        self.asm.jump_if(Condition::NotZero, exit);
         self.asm.jump(done);
         self.asm.switch_to(part);
         self.offset_is_in_memory(offset);
@@ -57,7 +57,7 @@ impl Emitter<'_> {
     }
 
     /// The sum in rax, or out if it is not one limb.
-    fn end_of_memory(&mut self, offset: Value, len: u32, exit: Label) {
+    fn end_of_memory(&mut self, offset: Value, len: u32, row: Row) {
         let limbs = self.limbs(offset);
         if limbs > 1 {
             let limb = self.limb(offset, 1);
@@ -69,6 +69,7 @@ impl Emitter<'_> {
             if limbs == 2 {
                 self.asm.test(RAX);
             }
+            let exit = self.exit(row);
             self.asm.jump_if(Condition::NotZero, exit);
         }
         let low = self.limb(offset, 0);
@@ -78,6 +79,7 @@ impl Emitter<'_> {
                 self.load(RAX, low);
                 self.alu(Alu::Add, RAX, Limb::Constant(u64::from(len)));
                 if self.width(offset) >= 64 {
+                    let exit = self.exit(row);
                     self.asm.jump_if(Condition::Below, exit);
                 }
             }

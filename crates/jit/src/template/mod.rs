@@ -15,6 +15,7 @@ mod control;
 mod encoding;
 mod input;
 mod limbs;
+mod loops;
 mod memory;
 mod multiply;
 mod places;
@@ -57,7 +58,11 @@ fn emit_for(
     features: Features,
 ) -> Result<Emitted, CompileError> {
     let mut asm = Assembler::with_capacity(analysis.entries.len() * 12);
-    let traces: Vec<Label> = analysis.program.traces.iter().map(|_| asm.new_label()).collect();
+    let mut label_each = || -> Vec<Label> {
+        let traces = analysis.program.traces.iter();
+        traces.map(|_| asm.new_label()).collect()
+    };
+    let (traces, checked) = (label_each(), label_each());
     let routines = Routines::new(&mut asm);
     let mut emitter = Emitter {
         asm,
@@ -65,6 +70,8 @@ fn emit_for(
         forced_exits: options.forced_exits,
         code_len: analysis.entries.len(),
         traces: &traces,
+        checked: &checked,
+        program: &analysis.program,
         exits: vec![None; analysis.program.rows.len()],
         routines,
         pool: ConstantPool::default(),
@@ -73,6 +80,7 @@ fn emit_for(
         uses: Uses::default(),
         places: Places::default(),
         widths: Vec::new(),
+        carried: Vec::new(),
         pending: Vec::new(),
     };
     for (number, trace) in analysis.program.traces.iter().enumerate() {

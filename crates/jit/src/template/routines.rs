@@ -70,16 +70,42 @@ pub(super) enum Routine {
     LightTableSaving,
     /// Puts the word of the host that opcode ecx gives into the first word of scratch.
     HostWord,
-    /// Grows memory to rax bytes. Leaves zero and the zero flag if that succeeded.
+    /// Grows memory to rax bytes, or leaves at the row in ecx.
     Grow,
     /// Hashes ecx bytes at rax into the first word of scratch.
     Hash,
     /// Reads the word of the input that ends at rax. Gives in rax the end of a copy of it.
     Calldata,
+    /// SHL of the third word of scratch by rcx into the first.
+    ShiftLeft,
+    /// SHR, likewise.
+    ShiftRight,
+    /// SAR, likewise.
+    ShiftRightSigned,
+    /// Byte number rcx of the third word of scratch, in rax.
+    Byte,
 }
 
 impl Routine {
-    const COUNT: usize = 11;
+    /// In an order in which each comes before those it goes on in.
+    const ALL: [Self; Self::COUNT] = [
+        Self::Dynamic,
+        Self::Table,
+        Self::TableSaving,
+        Self::LightTable,
+        Self::LightTableSaving,
+        Self::Grow,
+        Self::Hash,
+        Self::Calldata,
+        Self::HostWord,
+        Self::ShiftLeft,
+        Self::ShiftRight,
+        Self::ShiftRightSigned,
+        Self::Byte,
+        Self::Exit,
+        Self::Return,
+    ];
+    const COUNT: usize = 15;
 }
 
 /// The routines' places.
@@ -111,16 +137,13 @@ impl Emitter<'_> {
     /// Writes all routines; returns the way in.
     pub(super) fn routines(&mut self) -> Label {
         let enter = self.enter();
-        self.exit_and_return();
-        self.dynamic();
-        self.table_operation(Routine::Table);
-        self.table_operation(Routine::TableSaving);
-        self.table_operation(Routine::LightTable);
-        self.table_operation(Routine::LightTableSaving);
-        self.host_word();
-        self.grow();
-        self.hash();
-        self.calldata();
+        for routine in Routine::ALL {
+            let label = self.routines.label(routine);
+            if self.asm.is_used(label) {
+                self.asm.bind(label);
+                self.routine(routine);
+            }
+        }
         for operation in Operation::ALL {
             if let Some(label) = self.routines.operations[operation as usize] {
                 self.operation(operation, label);
@@ -136,8 +159,23 @@ impl Emitter<'_> {
         self.asm.finish()
     }
 
-    fn begin(&mut self, routine: Routine) {
-        self.asm.bind(self.routines.label(routine));
+    fn routine(&mut self, routine: Routine) {
+        match routine {
+            Routine::Exit => self.leave_at_row(),
+            Routine::Return => self.return_to_rust(),
+            Routine::Dynamic => self.dynamic(),
+            Routine::Table | Routine::TableSaving | Routine::LightTable | Routine::LightTableSaving => {
+                self.table_operation(routine);
+            }
+            Routine::Grow => self.grow(),
+            Routine::Hash => self.hash(),
+            Routine::Calldata => self.calldata(),
+            Routine::HostWord => self.host_word(),
+            Routine::ShiftLeft | Routine::ShiftRight | Routine::ShiftRightSigned => {
+                self.shift_routine(routine)
+            }
+            Routine::Byte => self.byte_routine(),
+        }
     }
 
     /// Bytes of the native stack below the registers of the caller, so that it is aligned to 16.
@@ -165,13 +203,15 @@ impl Emitter<'_> {
         label
     }
 
-    fn exit_and_return(&mut self) {
-        self.begin(Routine::Exit);
+    fn leave_at_row(&mut self) {
         self.asm.store_short(Mem::At(FRAME, EXIT_ROW), RAX);
         self.asm.store(Mem::At(FRAME, FRAME_GAS), GAS);
         self.asm.store(Mem::At(FRAME, FRAME_SP), SP);
         self.asm.mov_immediate(RAX, EXITED);
-        self.begin(Routine::Return);
+        self.asm.jump(self.routines.label(Routine::Return));
+    }
+
+    fn return_to_rust(&mut self) {
         self.asm.forget_upper_halves(self.features);
         let bytes = self.native_stack_bytes();
         self.asm.alu_immediate(Alu::Add, RSP, bytes);
@@ -182,7 +222,6 @@ impl Emitter<'_> {
     }
 
     fn dynamic(&mut self) {
-        self.begin(Routine::Dynamic);
         let no_entry = self.asm.new_label();
         // No value outlives its trace: their registers are free here.
         self.asm.mov_immediate(RSI, self.code_len as u64);
@@ -226,7 +265,6 @@ impl Emitter<'_> {
     }
 
     fn table_operation(&mut self, routine: Routine) {
-        self.begin(routine);
         self.asm.store(Mem::At(FRAME, FRAME_GAS), GAS);
         self.asm.store(Mem::At(FRAME, FRAME_SP), RAX);
         let saves = matches!(routine, Routine::TableSaving | Routine::LightTableSaving);
@@ -262,9 +300,9 @@ impl Emitter<'_> {
     }
 
     fn grow(&mut self) {
-        self.begin(Routine::Grow);
         self.asm.store(Mem::At(FRAME, FRAME_GAS), GAS);
         self.asm.store(Mem::At(FRAME, FRAME_SP), SP);
+        self.asm.store_short(Mem::At(FRAME, EXIT_ROW), RCX);
         self.save();
         self.asm.mov(RDI, FRAME);
         self.asm.mov(RSI, RAX);
@@ -272,11 +310,15 @@ impl Emitter<'_> {
         self.restore();
         self.asm.mov(GAS, Mem::At(FRAME, FRAME_GAS));
         self.asm.test(RAX);
+        let failed = self.asm.short_jump(0x70 | Condition::NotZero as u8);
         self.asm.ret();
+        self.asm.land(failed);
+        self.asm.pop(RCX);
+        self.asm.mov_short(RAX, Mem::At(FRAME, EXIT_ROW));
+        self.asm.jump(self.routines.label(Routine::Exit));
     }
 
     fn host_word(&mut self) {
-        self.begin(Routine::HostWord);
         self.save();
         self.asm.mov(RDI, FRAME);
         self.asm.mov(RSI, RCX);
@@ -286,7 +328,6 @@ impl Emitter<'_> {
     }
 
     fn hash(&mut self) {
-        self.begin(Routine::Hash);
         self.save();
         self.asm.lea(RDI, Mem::At(FRAME, SCRATCH));
         self.asm.mov(RSI, RAX);
@@ -304,7 +345,6 @@ impl Emitter<'_> {
     /// The word is copied with its bytes reversed, as they were in the input.
     fn calldata(&mut self) {
         let word = |index: i32| Mem::At(FRAME, SCRATCH + 32 * index);
-        self.begin(Routine::Calldata);
         self.save();
         self.asm.alu_immediate(Alu::Sub, RAX, 32);
         self.asm.store(word(1), RAX);

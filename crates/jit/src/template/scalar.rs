@@ -163,6 +163,10 @@ impl Assembler {
         self.legacy(Legacy::of(0xb7).short(), to.0, from, Immediate::None);
     }
 
+    pub(super) fn load_byte(&mut self, to: Reg, from: Mem) {
+        self.legacy(Legacy::of(0xb6).short(), to.0, from, Immediate::None);
+    }
+
     pub(super) fn push(&mut self, reg: Reg) {
         if reg.0 >= 8 {
             self.write(&[0x41]);
@@ -236,14 +240,14 @@ impl Assembler {
         self.legacy(Legacy::one(0xc1), operation as u8, reg, Immediate::Byte(by));
     }
 
-    /// By the lowest six bits of rcx.
-    pub(super) fn shift_by_rcx(&mut self, operation: Shift, reg: Reg) {
-        self.legacy(Legacy::one(0xd3), operation as u8, reg, Immediate::None);
-    }
-
     /// Bits that come into `to` are those of `from`.
     pub(super) fn double_shift(&mut self, operation: DoubleShift, to: Reg, from: Reg, by: u8) {
         self.legacy(Legacy::of(operation as u8), from.0, to, Immediate::Byte(by));
+    }
+
+    /// By the lowest six bits of rcx.
+    pub(super) fn double_shift_by_rcx(&mut self, operation: DoubleShift, to: Reg, from: Reg) {
+        self.legacy(Legacy::of(operation as u8 + 1), from.0, to, Immediate::None);
     }
 
     /// Position of the highest bit that is set; the zero flag if there is none.

@@ -1,7 +1,6 @@
 //! Compiled code against the interpreter, on programs small enough to see what went wrong.
 
 mod encodings;
-mod lab;
 mod programs;
 mod random;
 
@@ -18,7 +17,8 @@ use revm::{
 
 use super::{emit_for, wide::Features};
 use crate::{
-    CompileOptions, CompiledCode, ForcedExitPoints, ForcedExits, Machine, Rules, RunCounts, Tier, analysis::analyse,
+    CompileOptions, CompiledCode, ForcedExitPoints, ForcedExits, Machine, Rules, RunCounts, Tier,
+    analysis::analyse,
 };
 
 const SPEC: SpecId = SpecId::OSAKA;
@@ -43,7 +43,9 @@ impl Program<'_> {
         let bytecode = Bytecode::new_legacy(self.code.to_vec().into());
         let inputs = InputsImpl {
             target_address: Address::repeat_byte(0x17),
-            caller_address: Address::from([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20]),
+            caller_address: Address::from([
+                1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
+            ]),
             input: CallInput::Bytes(self.input.to_vec().into()),
             call_value: U256::from(0x1122_3344_5566_7788_u64) << 100,
             ..InputsImpl::default()
@@ -110,9 +112,7 @@ impl Program<'_> {
 impl std::fmt::Display for Program<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "gas {} code ", self.gas)?;
-        self.code
-            .iter()
-            .try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.code.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -121,7 +121,15 @@ fn outcome(interpreter: &mut Interpreter, action: &str) -> Outcome {
     Outcome {
         action: action.to_owned(),
         gas: interpreter.gas.remaining(),
-        stack: if has_failed { Vec::new() } else { interpreter.stack.data().to_vec() },
-        memory: if has_failed { Vec::new() } else { interpreter.memory.context_memory().to_vec() },
+        stack: if has_failed {
+            Vec::new()
+        } else {
+            interpreter.stack.data().to_vec()
+        },
+        memory: if has_failed {
+            Vec::new()
+        } else {
+            interpreter.memory.context_memory().to_vec()
+        },
     }
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     ForcedExitPoints,
-    analysis::ir::{Binary, Expression, Statement, Trace, Unary, Value, Write},
+    analysis::ir::{Binary, Expression, Program, Statement, Trace, Unary, Value, Write},
 };
 
 /// Code generation in progress.
@@ -22,6 +22,9 @@ pub(super) struct Emitter<'a> {
     /// Bytes of bytecode.
     pub(super) code_len: usize,
     pub(super) traces: &'a [Label],
+    /// The traces' starts behind the check of the stack.
+    pub(super) checked: &'a [Label],
+    pub(super) program: &'a Program,
     /// The code that leaves at each row, for those that have some.
     pub(super) exits: Vec<Option<Label>>,
     pub(super) routines: Routines,
@@ -33,6 +36,8 @@ pub(super) struct Emitter<'a> {
     pub(super) places: Places,
     /// Bounds of the values, as [`crate::analysis::ir::ValueData::width`], with what is known at this point.
     pub(super) widths: Vec<u16>,
+    /// Registers of the words that a loop carries, as each round begins.
+    pub(super) carried: Vec<[Reg; 4]>,
     /// Room for lists of writes.
     pub(super) pending: Vec<Write>,
 }
@@ -49,25 +54,17 @@ impl<'a> Emitter<'a> {
         self.widths.extend(trace.values.iter().map(|value| value.width));
         self.asm.bind(self.traces[number]);
         self.check_stack();
-        let start = self.asm.here();
+        self.asm.bind(self.checked[number]);
+        let start = self.begin_rounds();
         let statements = &trace.statements;
         let mut index = 0;
         while let Some(statement) = statements.get(index) {
-            #[cfg(test)]
-            let before = (self.asm.sizes(), kind_of(statement, self));
             if matches!(statement, Statement::Write(_)) {
                 index = self.writes_in_a_row(index);
             } else {
                 self.at = index as u32;
                 self.statement(statement, number, start);
                 index += 1;
-            }
-            #[cfg(test)]
-            {
-                let after = self.asm.sizes();
-                let mut map = SIZES.lock().unwrap();
-                let e = map.entry(before.1).or_insert((0, 0, 0));
-                e.0 += 1; e.1 += after.0 - before.0.0; e.2 += after.1 - before.0.1;
             }
         }
     }
@@ -87,10 +84,7 @@ impl<'a> Emitter<'a> {
                 target,
             } => self.branch_if(*condition, writes, target),
             Statement::Jump(target) => self.jump(target, number),
-            Statement::Repeat { writes } => {
-                self.write_aside(writes);
-                self.asm.jump(start);
-            }
+            Statement::Repeat { writes } => self.repeat(writes, start),
         }
     }
 
@@ -123,6 +117,7 @@ impl<'a> Emitter<'a> {
         let expression = self.trace.values[value.0 as usize].expression;
         match expression {
             Expression::Constant(_) => {}
+            Expression::Slot { .. } if self.is_carried(value) => {}
             Expression::Slot { position, .. } => {
                 self.places.forget_memory(position);
                 self.places.set_memory(position, value);
@@ -288,16 +283,5 @@ impl std::ops::Deref for Registers {
 
     fn deref(&self) -> &[Reg] {
         &self.regs[..self.count]
-    }
-}
-
-#[cfg(test)]
-pub(super) static SIZES: std::sync::Mutex<std::collections::BTreeMap<String, (usize, usize, usize)>> = std::sync::Mutex::new(std::collections::BTreeMap::new());
-#[cfg(test)]
-fn kind_of(s: &Statement, e: &Emitter<'_>) -> String {
-    match s {
-        Statement::Section(x) => format!("Section {:?}", x.when),
-        Statement::Define(v) => format!("Define {}", { let x = e.trace.values[v.0 as usize].expression; let t = format!("{x:?}"); let n = if matches!(x, Expression::Unary(..)|Expression::Binary(..)|Expression::Environment(..)|Expression::Ternary(..)) {2} else {1}; t.split([' ', '(', ',']).filter(|x| !x.is_empty()).take(n).collect::<Vec<_>>().join(" ") }),
-        _ => { let t = format!("{s:?}"); let w: Vec<_> = t.split([' ', '(']).take(1).collect(); w.join(" ") }
     }
 }

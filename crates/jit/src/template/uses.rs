@@ -56,7 +56,12 @@ impl Uses {
                     self.target(trace, target, index);
                 }
                 Statement::Jump(target) => self.target(trace, target, index),
-                Statement::Repeat { writes } => self.writes(trace, writes, index),
+                Statement::Repeat { writes } => {
+                    self.writes(trace, writes, index);
+                    for carried in &trace.carried {
+                        self.word(trace, carried.after, index);
+                    }
+                }
             }
         }
     }

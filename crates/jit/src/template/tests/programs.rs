@@ -20,8 +20,8 @@ fn check(code: &[u8]) {
 /// Adds up the numbers from 1000 down.
 fn sum() -> Vec<u8> {
     vec![
-        PUSH1, 0, PUSH2, 3, 0xe8, JUMPDEST, SWAP1, DUP2, ADD, SWAP1, PUSH1, 1, SWAP1, SUB, DUP1, PUSH1, 5, JUMPI, POP,
-        PUSH1, 0, MSTORE, PUSH1, 32, PUSH1, 0, RETURN,
+        PUSH1, 0, PUSH2, 3, 0xe8, JUMPDEST, SWAP1, DUP2, ADD, SWAP1, PUSH1, 1, SWAP1, SUB, DUP1, PUSH1, 5,
+        JUMPI, POP, PUSH1, 0, MSTORE, PUSH1, 32, PUSH1, 0, RETURN,
     ]
 }
 
@@ -43,20 +43,74 @@ fn loops_stay_in_compiled_code() {
 #[test]
 fn words_change_places() {
     check(&[
-        PUSH1, 1, PUSH1, 2, PUSH1, 3, PUSH1, 4, JUMPDEST, SWAP3, SWAP1, DUP2, SWAP2, DUP4, SWAP4, GAS, PUSH1, 8, JUMP,
+        PUSH1, 1, PUSH1, 2, PUSH1, 3, PUSH1, 4, JUMPDEST, SWAP3, SWAP1, DUP2, SWAP2, DUP4, SWAP4, GAS, PUSH1,
+        8, JUMP,
     ]);
-    check(&[CALLER, ADDRESS, CALLVALUE, CALLDATASIZE, SWAP3, SWAP1, GAS, MSIZE, SWAP2, STOP]);
+    check(&[
+        CALLER,
+        ADDRESS,
+        CALLVALUE,
+        CALLDATASIZE,
+        SWAP3,
+        SWAP1,
+        GAS,
+        MSIZE,
+        SWAP2,
+        STOP,
+    ]);
 }
 
 #[test]
 fn memory_grows_and_is_read() {
     check(&[
-        PUSH1, 7, CALLDATALOAD, PUSH1, 64, CALLDATALOAD, PUSH1, 3, MSTORE, PUSH2, 1, 0, MSTORE, PUSH1, 32, MLOAD, PUSH1,
-        40, PUSH1, 3, KECCAK256, PUSH1, 9, MSTORE8, PUSH1, 3, MLOAD, MSIZE, STOP,
+        PUSH1,
+        7,
+        CALLDATALOAD,
+        PUSH1,
+        64,
+        CALLDATALOAD,
+        PUSH1,
+        3,
+        MSTORE,
+        PUSH2,
+        1,
+        0,
+        MSTORE,
+        PUSH1,
+        32,
+        MLOAD,
+        PUSH1,
+        40,
+        PUSH1,
+        3,
+        KECCAK256,
+        PUSH1,
+        9,
+        MSTORE8,
+        PUSH1,
+        3,
+        MLOAD,
+        MSIZE,
+        STOP,
     ]);
     check(&[CALLER, MLOAD, STOP]);
     check(&[PUSH0, NOT, MLOAD, STOP]);
-    check(&[PUSH8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xf0, PUSH0, CALLDATALOAD, SWAP1, MSTORE, STOP]);
+    check(&[
+        PUSH8,
+        0xff,
+        0xff,
+        0xff,
+        0xff,
+        0xff,
+        0xff,
+        0xff,
+        0xf0,
+        PUSH0,
+        CALLDATALOAD,
+        SWAP1,
+        MSTORE,
+        STOP,
+    ]);
     check(&[PUSH0, CALLDATALOAD, PUSH1, 200, SHR, MLOAD, STOP]);
 }
 
@@ -64,8 +118,24 @@ fn memory_grows_and_is_read() {
 fn jumps_go_where_they_say() {
     check(&[PUSH0, CALLDATALOAD, PUSH1, 249, SHR, JUMP, JUMPDEST, STOP]);
     check(&[PUSH1, 0x6b, PUSH0, CALLDATALOAD, PUSH1, 248, SHR, SUB, JUMP]);
-    check(&[PUSH1, 8, PUSH1, 5, JUMP, JUMPDEST, JUMP, INVALID, JUMPDEST, PUSH1, 1, STOP]);
-    check(&[PUSH0, CALLDATALOAD, PUSH1, 0x52, PUSH0, CALLDATALOAD, PUSH1, 248, SHR, SUB, JUMPI, JUMPDEST, STOP]);
+    check(&[
+        PUSH1, 8, PUSH1, 5, JUMP, JUMPDEST, JUMP, INVALID, JUMPDEST, PUSH1, 1, STOP,
+    ]);
+    check(&[
+        PUSH0,
+        CALLDATALOAD,
+        PUSH1,
+        0x52,
+        PUSH0,
+        CALLDATALOAD,
+        PUSH1,
+        248,
+        SHR,
+        SUB,
+        JUMPI,
+        JUMPDEST,
+        STOP,
+    ]);
 }
 
 #[test]
