@@ -15,6 +15,7 @@ use jsonrpsee::{
     rpc_params,
     ws_client::{WsClient, WsClientBuilder},
 };
+use rapid_chain::Chain;
 use rapid_chainspec::{DEV_CHAIN_ID, DEV_MNEMONIC};
 use rapid_pool::{Recovery, RecoveryConfig};
 use rapid_rpc::{
@@ -32,7 +33,7 @@ use crate::{
 /// that reverts without input.
 const DEPLOY: [u8; 34] = hex!("60198060095f395ff3366007575f5ffd5b5f35805f555f52602a60205fa160205ff3");
 
-struct Node {
+pub(crate) struct Node {
     producer: Producer,
     http: SocketAddr,
     ws: SocketAddr,
@@ -41,7 +42,7 @@ struct Node {
 }
 
 impl Node {
-    async fn start(config: EthConfig) -> Self {
+    pub(crate) async fn start(config: EthConfig) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let producer = Producer::new(directory.path());
         let recovery = Recovery::start(RecoveryConfig::new(producer.pool.config().decode_limits())).unwrap();
@@ -74,11 +75,15 @@ impl Node {
         }
     }
 
-    async fn call(&self, method: &str, params: Value) -> Value {
+    pub(crate) const fn chain(&self) -> &Chain {
+        &self.producer.chain
+    }
+
+    pub(crate) async fn call(&self, method: &str, params: Value) -> Value {
         call(self.http, method, params).await
     }
 
-    async fn code(&self, method: &str, params: Value) -> i64 {
+    pub(crate) async fn code(&self, method: &str, params: Value) -> i64 {
         fail(self.http, method, params).await["code"].as_i64().unwrap()
     }
 
