@@ -8,9 +8,10 @@ mod division;
 use revm::primitives::U256;
 
 use crate::{
-    Frame, keccak_memo,
+    Frame,
     analysis::ir::Binary,
     analysis::values::{fold_binary, sign_extend},
+    keccak_memo,
 };
 
 /// `operation(result, operands)`: the operands lie one behind the other.

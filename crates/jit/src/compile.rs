@@ -44,6 +44,31 @@ pub struct CompileOptions {
     /// Whether every section first counts down [`crate::Frame::forced_exit_countdown`] and leaves at zero: for tests of
     /// the way out and back in.
     pub forced_exits: ForcedExitPoints,
+    /// What becomes of code that is too simple to gain by it.
+    pub simple_code: SimpleCode,
+    /// What becomes of the stack where a frame ends.
+    pub ended_stack: EndedStack,
+}
+
+/// What becomes of the words that are on the stack where a frame ends, below the operands of the instruction that ends it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EndedStack {
+    /// They are not written to memory: nobody reads them.
+    #[default]
+    Dropped,
+    /// They are written: for tests that read them.
+    Written,
+}
+
+/// What becomes of code without loops that has so few instructions that entering compiled code and leaving it costs more
+/// than it saves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SimpleCode {
+    /// [`CompileError::NotWorthwhile`].
+    #[default]
+    Refused,
+    /// It is compiled all the same, for tests.
+    Compiled,
 }
 
 /// Whether code has points at which an exit can be forced.
@@ -64,6 +89,8 @@ impl CompileOptions {
             tier,
             limits: Limits::default(),
             forced_exits: ForcedExitPoints::Absent,
+            simple_code: SimpleCode::Refused,
+            ended_stack: EndedStack::Dropped,
         }
     }
 }
@@ -108,6 +135,9 @@ pub fn compile(
     options: &CompileOptions,
 ) -> Result<CompiledCode, CompileError> {
     let analysis = analyse(bytecode, rules, options)?;
+    if options.simple_code == SimpleCode::Refused && analysis.is_simple() {
+        return Err(CompileError::NotWorthwhile);
+    }
     let emitted = template::emit(&analysis, options)?;
     Ok(CompiledCode::new(emitted, &analysis, options.tier)?)
 }

@@ -16,7 +16,9 @@ mod template;
 
 pub use arena::NoExecutableMemory;
 pub use code::CompiledCode;
-pub use compile::{CompileError, CompileOptions, ForcedExitPoints, Limits, Tier, compile};
+pub use compile::{
+    CompileError, CompileOptions, EndedStack, ForcedExitPoints, Limits, SimpleCode, Tier, compile,
+};
 pub use exit::{ExitReason, ExitRow};
 pub use frame::Frame;
 pub use keccak_memo::keccak_memo;

@@ -201,7 +201,8 @@ impl CompiledCode {
             return Left::Ended(frame.result);
         }
         let row = self.exits[frame.exit_row as usize];
-        // SAFETY: compiled code leaves `sp` within the stack, and the words below it are initialised.
+        // SAFETY: compiled code leaves `sp` within the stack, which has room for all its words. Those that the interpreter can
+        // read from here on are written; a word is a number, for which any bits will do.
         unsafe {
             let words = frame.sp.offset_from(frame.stack) + isize::from(row.stack_delta);
             debug_assert!((0..=STACK_LIMIT.cast_signed()).contains(&words));

@@ -13,11 +13,11 @@ use revm::bytecode::Bytecode;
 
 use self::{
     contract::Contract,
-    ir::{Program, Row, TraceId},
+    ir::{Program, Row, Statement, Target, TraceId},
     references::{References, straight_length},
     trace::TraceBuilder,
 };
-use crate::{CompileError, CompileOptions, ExitReason, ExitRow, Limits, Rules, Tier};
+use crate::{CompileError, CompileOptions, EndedStack, ExitReason, ExitRow, Limits, Rules, Tier};
 
 /// Instructions of a destination with several callers that are still copied into each, up to the next jump.
 const COPIED_MAX: usize = 48;
@@ -40,6 +40,7 @@ pub(crate) fn analyse(
         program: Program::default(),
         copies_left: copies_allowed(contract.len(), options.tier),
         limits: options.limits,
+        ended_stack: options.ended_stack,
         references,
         contract,
     };
@@ -73,6 +74,28 @@ pub(crate) struct Analysis {
     pub(crate) destinations: Vec<bool>,
 }
 
+/// Code of so few instructions is not compiled if it has no loop: an entry and an exit cost what some 15 of the
+/// interpreter's instructions do.
+const SIMPLE_INSTRUCTIONS_MAX: usize = 20;
+
+impl Analysis {
+    /// Whether there is too little in the contract for compiled code to be faster.
+    pub(crate) fn is_simple(&self) -> bool {
+        self.program.instructions <= SIMPLE_INSTRUCTIONS_MAX
+            && !self.program.traces.iter().enumerate().any(|(number, trace)| {
+                trace.statements.iter().any(|statement| match statement {
+                    Statement::Jump(target) | Statement::BranchIf { target, .. } => match target {
+                        Target::Trace { id, .. } => id.0 as usize <= number,
+                        Target::Dynamic { .. } => true,
+                        Target::Exit(_) => false,
+                    },
+                    Statement::Repeat { .. } => true,
+                    _ => false,
+                })
+            })
+    }
+}
+
 /// The analysis at work.
 #[derive(Debug)]
 struct Analyser<'a> {
@@ -86,6 +109,7 @@ struct Analyser<'a> {
     program: Program,
     copies_left: usize,
     limits: Limits,
+    ended_stack: EndedStack,
 }
 
 impl Analyser<'_> {

@@ -16,7 +16,7 @@ use super::{
     stack::Stack,
     values::Values,
 };
-use crate::ExitReason;
+use crate::{EndedStack, ExitReason};
 
 /// Instructions of a trace at most: it goes on as another one.
 const INSTRUCTIONS_MAX: usize = 500;
@@ -462,7 +462,8 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
     fn fail_jump(&mut self, opcode: u8, pc: usize) -> Flow {
         self.section.gas -= self.analyser.contract.rules().static_gas(opcode) as u32;
         self.pc = pc;
-        self.leave_here(ExitReason::Jump)
+        // The operands, of which a jump has two at most.
+        self.leave_here(ExitReason::Jump, self.stack.height() - 2)
     }
 
     fn jump_if(&mut self, pc: usize) -> Flow {
@@ -596,9 +597,7 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
     fn carried_words(&mut self) -> Vec<Carried> {
         let mut carried = Vec::new();
         for (position, after) in self.stack.changed() {
-            let before = self
-                .values
-                .number(Expression::Slot { position, version: 0 });
+            let before = self.values.number(Expression::Slot { position, version: 0 });
             if before != after && carried.len() < CARRIED_MAX {
                 carried.push(Carried {
                     position,
@@ -610,18 +609,24 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
         carried
     }
 
-    /// Hands over to the interpreter before the instruction at `pc`, which ends the frame.
+    /// Hands over to the interpreter before the instruction at `pc`, which ends the frame. Nobody sees the words below its
+    /// operands any more: they are not written.
     fn exit(&mut self, opcode: u8) -> Flow {
         let (inputs, _) = stack_io(opcode);
         for depth in 0..inputs {
             self.stack.peek(u16::from(depth), &mut self.values);
         }
-        self.leave_here(ExitReason::Instruction)
+        let operands = self.stack.height() - i16::from(inputs);
+        self.leave_here(ExitReason::Instruction, operands)
     }
 
-    fn leave_here(&mut self, reason: ExitReason) -> Flow {
+    /// Leaves for good at `pc`, with the words from `lowest` on in memory.
+    fn leave_here(&mut self, reason: ExitReason, lowest: i16) -> Flow {
         self.define_new_values();
-        self.write_stack();
+        match self.analyser.ended_stack {
+            EndedStack::Dropped => self.write_stack_from(lowest),
+            EndedStack::Written => self.write_stack(),
+        }
         let row = self.analyser.row(exit_at(self.pc, self.stack.height(), reason));
         self.close_section();
         self.statements.push(Statement::Jump(Target::Exit(row)));
@@ -696,7 +701,13 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
     }
 
     fn write_stack(&mut self) {
-        let writes = self.stack.stale(self.stack.height());
+        self.write_stack_from(i16::MIN);
+    }
+
+    /// Brings the words from a position on up to date in memory.
+    fn write_stack_from(&mut self, lowest: i16) {
+        let mut writes = self.stack.stale(self.stack.height());
+        writes.retain(|write| write.position >= lowest);
         self.note_destinations(writes.iter().map(|write| write.value));
         self.stack.written(&writes);
         self.statements.extend(writes.into_iter().map(Statement::Write));

@@ -40,7 +40,7 @@ impl Shared {
             return Err(Fault::Contract(Refusal::Quarantined));
         }
         // Code is shared by its hash from here on, so one careless caller could poison it for all. Hashing takes a
-        // hundredth of what compiling does.
+        // fiftieth of what compiling does.
         if job.bytecode.hash_slow() != key.hash {
             return Err(Fault::Contract(Refusal::Failed(FailureKind::WrongHash)));
         }

@@ -25,10 +25,7 @@ impl Emitter<'_> {
     }
 
     pub(super) fn is_carried(&self, value: Value) -> bool {
-        self.trace
-            .carried
-            .iter()
-            .any(|carried| carried.before == value)
+        self.trace.carried.iter().any(|carried| carried.before == value)
     }
 
     /// Goes to the next round.

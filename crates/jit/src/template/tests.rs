@@ -17,7 +17,7 @@ use revm::{
 
 use super::{emit_for, wide::Features};
 use crate::{
-    CompileOptions, CompiledCode, ForcedExitPoints, ForcedExits, Machine, Rules, RunCounts, Tier,
+    CompileOptions, CompiledCode, EndedStack, ForcedExitPoints, ForcedExits, Machine, Rules, RunCounts, Tier,
     analysis::analyse,
 };
 
@@ -71,6 +71,7 @@ impl Program<'_> {
     fn compile(&self, features: Features, forced_exits: ForcedExitPoints) -> CompiledCode {
         let options = CompileOptions {
             forced_exits,
+            ended_stack: EndedStack::Written,
             ..CompileOptions::for_tier(Tier::Fast)
         };
         let bytecode = Bytecode::new_legacy(self.code.to_vec().into());

@@ -77,7 +77,12 @@ impl<'a> Emitter<'a> {
             Statement::Touch { offset, len, row } => self.touch(*offset, *len, *row),
             Statement::Store { offset, value } => self.store(*offset, *value),
             Statement::StoreByte { offset, value } => self.store_byte(*offset, *value),
-            Statement::Table { opcode, pc, height, touches } => self.table(*opcode, *pc, *height, *touches),
+            Statement::Table {
+                opcode,
+                pc,
+                height,
+                touches,
+            } => self.table(*opcode, *pc, *height, *touches),
             Statement::BranchIf {
                 condition,
                 writes,
@@ -88,17 +93,19 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    /// Successive writes are made as one list. Returns the index behind them.
+    /// Successive writes, as long as each is above the one before, are made as one list. Returns the index behind them.
     fn writes_in_a_row(&mut self, start: usize) -> usize {
         let mut list = std::mem::take(&mut self.pending);
         list.clear();
-        let writes = self.trace.statements[start..]
-            .iter()
-            .map_while(|statement| match statement {
-                Statement::Write(write) => Some(*write),
-                _ => None,
-            });
-        list.extend(writes);
+        for statement in &self.trace.statements[start..] {
+            match (statement, list.last()) {
+                (Statement::Write(write), Some(Write { position, .. })) if write.position <= *position => {
+                    break;
+                }
+                (Statement::Write(write), _) => list.push(*write),
+                _ => break,
+            }
+        }
         let end = start + list.len();
         self.at = end as u32 - 1;
         self.write(&list);

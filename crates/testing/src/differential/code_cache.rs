@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use rapid_jit::{CompileError, CompileOptions, CompiledCode, ForcedExitPoints, Limits, Rules, Tier, compile};
+use rapid_jit::{CompileError, CompileOptions, CompiledCode, ForcedExitPoints, Rules, SimpleCode, Tier, compile};
 use revm::{bytecode::Bytecode, primitives::B256};
 
 use crate::differential::panics::panic_message;
@@ -117,13 +117,13 @@ enum CompileTrouble {
 
 fn try_compile(key: CodeKey, bytecode: &Bytecode, rules: &Rules) -> Result<CompiledCode, CompileTrouble> {
     let options = CompileOptions {
-        tier: key.tier,
-        limits: Limits::default(),
         forced_exits: if key.forcible {
             ForcedExitPoints::Present
         } else {
             ForcedExitPoints::Absent
         },
+        simple_code: SimpleCode::Compiled,
+        ..CompileOptions::for_tier(key.tier)
     };
     match catch_unwind(AssertUnwindSafe(|| compile(bytecode, rules, &options))) {
         Ok(Ok(code)) => Ok(code),

@@ -144,3 +144,11 @@ fn stack_bounds_are_the_interpreters() {
     check(&[JUMPDEST, PUSH1, 1, PUSH1, 0, JUMP]);
     check(&[JUMPDEST, CALLER, DUP1, ADD, PUSH0, JUMP]);
 }
+
+/// MSIZE makes a point to go back to, at which the words are written, and the instruction of the table writes one again.
+#[test]
+fn a_word_is_written_twice_in_a_row() {
+    check(&[
+        PUSH1, 1, MSIZE, PUSH0, PUSH0, KECCAK256, PUSH1, 0, PUSH1, 0, TSTORE, SHR, PUSH1, 0, MCOPY,
+    ]);
+}
