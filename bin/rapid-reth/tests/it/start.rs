@@ -78,7 +78,14 @@ fn a_node_says_what_it_does_in_reths_order_and_ends_well_on_sigterm() {
 #[test]
 fn the_compiler_is_switched_off_and_on_again() {
     let dir = tempfile::tempdir().unwrap();
-    let arguments = ["--dev", "--http.api", "eth,reth", "--jit=off", "--jit.worker-count", "2"];
+    let arguments = [
+        "--dev",
+        "--http.api",
+        "eth,reth",
+        "--jit=off",
+        "--jit.worker-count",
+        "2",
+    ];
     let mut node = Running::start(dir.path(), &arguments);
     node.line("JIT compiler started enabled=false workers=2");
     assert_eq!(call(&mut node, "reth_jitStatus", json!([]))["enabled"], false);
