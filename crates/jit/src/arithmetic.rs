@@ -7,12 +7,7 @@ mod division;
 
 use revm::primitives::U256;
 
-use crate::{
-    Frame,
-    analysis::ir::Binary,
-    analysis::values::{fold_binary, sign_extend},
-    keccak_memo,
-};
+use crate::{Frame, analysis::values::sign_extend, keccak_memo};
 
 /// `operation(result, operands)`: the operands lie one behind the other.
 pub(crate) type Operation = unsafe extern "C" fn(*mut U256, *const U256);
@@ -48,14 +43,6 @@ operations! {
     multiply_modulo(a, b, modulus) division::multiply_modulo(a, b, modulus);
     /// SIGNEXTEND.
     extend_sign(last_byte, word) sign_extend(last_byte, word);
-    /// BYTE.
-    byte(index, word) fold_binary(Binary::Byte, index, word);
-    /// SHL.
-    shift_left(by, word) fold_binary(Binary::Shl, by, word);
-    /// SHR.
-    shift_right(by, word) fold_binary(Binary::Shr, by, word);
-    /// SAR.
-    shift_right_signed(by, word) fold_binary(Binary::Sar, by, word);
 }
 
 /// `hash(result, start, len)`: Keccak-256 of memory.

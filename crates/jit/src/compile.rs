@@ -2,7 +2,11 @@
 
 use revm::bytecode::Bytecode;
 
-use crate::{CompiledCode, NoExecutableMemory, Rules, analysis::analyse, template};
+#[cfg(target_arch = "x86_64")]
+use crate::template::emit;
+use crate::{CompiledCode, NoExecutableMemory, Rules, analysis::analyse};
+#[cfg(not(target_arch = "x86_64"))]
+use crate::{analysis::Analysis, emitted::Emitted};
 
 /// How much work goes into the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -138,8 +142,13 @@ pub fn compile(
     if options.simple_code == SimpleCode::Refused && analysis.is_simple() {
         return Err(CompileError::NotWorthwhile);
     }
-    let emitted = template::emit(&analysis, options)?;
+    let emitted = emit(&analysis, options)?;
     Ok(CompiledCode::new(emitted, &analysis, options.tier)?)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn emit(_: &Analysis, _: &CompileOptions) -> Result<Emitted, CompileError> {
+    Err(CompileError::Unsupported(std::env::consts::ARCH.to_owned()))
 }
 
 #[cfg(test)]

@@ -39,23 +39,23 @@ pub struct Frame {
     /// Runs one instruction of the EVM's own table: `table_op(frame, opcode << 32 | pc)`. Expects `gas` with the
     /// instruction's static gas taken off, the operands in memory and `sp` above them. Returns 0, or 1 if the frame ended
     /// or is suspended.
-    pub table_op: unsafe extern "C" fn(*mut Frame, u64) -> u64,
+    pub table_op: unsafe extern "C" fn(*mut Self, u64) -> u64,
     /// As `table_op`, for instructions that neither touch memory nor suspend the frame nor can fail but by the host.
-    pub light_table_op: unsafe extern "C" fn(*mut Frame, u64) -> u64,
+    pub light_table_op: unsafe extern "C" fn(*mut Self, u64) -> u64,
     /// Gives a word of the block or the transaction in the first word of `scratch`: `host_word(frame, opcode)`.
-    pub host_word: unsafe extern "C" fn(*mut Frame, u64),
+    pub host_word: unsafe extern "C" fn(*mut Self, u64),
     /// Grows memory so that it holds `end` bytes, and pays for it: `grow(frame, end)`. Returns 0, or 1 if that cannot be
     /// paid or is over the limit; then nothing has changed.
-    pub grow: unsafe extern "C" fn(*mut Frame, u64) -> u64,
+    pub grow: unsafe extern "C" fn(*mut Self, u64) -> u64,
     /// The interpreter whose frame this is.
     pub interpreter: *mut Interpreter,
     /// The host, of the type that `table_op` and `grow` were made for.
     pub host: *mut (),
     /// The EVM's instruction table, of the type that `table_op` was made for.
     pub instructions: *const (),
-    /// Row of the exit table, after status [`EXITED`].
+    /// Row of the exit table, after the status that says so.
     pub exit_row: u32,
-    /// `InstructionResult` as a number, after status [`ENDED`].
+    /// `InstructionResult` as a number, after the status that says so.
     pub result: u32,
     /// Code made to exit at random ([`crate::CompileOptions::forced_exits`]) leaves when this count reaches zero.
     pub forced_exit_countdown: u64,
@@ -64,11 +64,11 @@ pub struct Frame {
 }
 
 /// Status of compiled code: it left at [`Frame::exit_row`], from where the interpreter goes on.
-pub const EXITED: u64 = 0;
+pub(crate) const EXITED: u64 = 0;
 /// Status of compiled code: an instruction ended or suspended the frame with [`Frame::result`].
-pub const ENDED: u64 = 1;
+pub(crate) const ENDED: u64 = 1;
 /// A program counter that is no entry.
-pub const NO_ENTRY: u16 = u16::MAX;
+pub(crate) const NO_ENTRY: u16 = u16::MAX;
 
 /// Compiled code from outside: runs from an entry on, returns [`EXITED`] or [`ENDED`].
-pub type Enter = unsafe extern "C" fn(*mut Frame, entry: u64) -> u64;
+pub(crate) type Enter = unsafe extern "C" fn(*mut Frame, entry: u64) -> u64;

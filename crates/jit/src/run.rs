@@ -283,46 +283,80 @@ impl Frame {
     }
 }
 
+/// What the calls of machine code work on.
+struct Parts<'a, H> {
+    frame: &'a mut Frame,
+    interpreter: &'a mut Interpreter,
+    host: &'a mut H,
+    instructions: &'a InstructionTable<EthInterpreter, H>,
+}
+
+impl<H: Host> Parts<'_, H> {
+    /// # Safety
+    /// The frame must be the one that `enter_at` made for this type of host, in use by the machine code it entered.
+    #[expect(unsafe_code, reason = "machine code hands over no more than an address")]
+    #[inline]
+    unsafe fn of(frame: *mut Frame) -> Self {
+        // SAFETY: the frame's pointers are live, of the types said there, and to different things; nothing else uses them
+        // while the machine code waits for this call.
+        unsafe {
+            let frame = &mut *frame;
+            Self {
+                interpreter: &mut *frame.interpreter,
+                host: &mut *frame.host.cast(),
+                instructions: &*frame.instructions.cast(),
+                frame,
+            }
+        }
+    }
+
+    /// Runs an instruction with stack and gas as the frame has them.
+    #[expect(unsafe_code, reason = "machine code keeps the stack's height")]
+    #[inline]
+    fn execute(&mut self, operation: u64) -> Result<(), InstructionResult> {
+        // SAFETY: `sp` is within the stack, and the words below it that anyone reads are written.
+        unsafe {
+            let words = self.frame.sp.offset_from_unsigned(self.frame.stack);
+            self.interpreter.stack.data_mut().set_len(words);
+        }
+        self.interpreter.gas.set_remaining(self.frame.gas);
+        let opcode = (operation >> 32) as u8;
+        let result = self.instructions[opcode as usize].execute(InstructionContext {
+            interpreter: self.interpreter,
+            host: self.host,
+        });
+        self.frame.gas = self.interpreter.gas.remaining();
+        result
+    }
+
+    /// The status of an instruction.
+    #[inline]
+    fn status(&mut self, result: Result<(), InstructionResult>) -> u64 {
+        match result {
+            Ok(()) => 0,
+            Err(result) => {
+                self.frame.result = u32::from(result as u8);
+                1
+            }
+        }
+    }
+}
+
 /// [`Frame::table_op`] for a host.
 #[expect(
     unsafe_code,
     reason = "called by machine code with the frame it was entered with"
 )]
 unsafe extern "C" fn table_op<H: Host>(frame: *mut Frame, operation: u64) -> u64 {
-    // SAFETY: machine code passes the frame that `enter_at` made; its pointers are live and of the types said there.
-    let (frame, interpreter, host, instructions) = unsafe {
-        let frame = &mut *frame;
-        (
-            &mut *(&raw mut *frame),
-            &mut *frame.interpreter,
-            &mut *frame.host.cast::<H>(),
-            &*frame.instructions.cast::<InstructionTable<EthInterpreter, H>>(),
-        )
-    };
-    // SAFETY: `sp` is within the stack, and the words below it are initialised.
-    unsafe {
-        let words = frame.sp.offset_from_unsigned(frame.stack);
-        interpreter.stack.data_mut().set_len(words);
-    }
-    interpreter.gas.set_remaining(frame.gas);
+    // SAFETY: as this function's contract says.
+    let mut parts = unsafe { Parts::<H>::of(frame) };
     let pc = operation as u32 as usize;
-    interpreter.bytecode.absolute_jump(pc + 1);
-    let opcode = (operation >> 32) as u8;
-    let result = instructions[opcode as usize].execute(InstructionContext { interpreter, host });
-    // The instruction borrowed it for the call only.
-    // SAFETY: as above.
-    let interpreter = unsafe { &mut *frame.interpreter };
-    match result {
-        Ok(()) => {
-            frame.gas = interpreter.gas.remaining();
-            frame.take_over(interpreter);
-            0
-        }
-        Err(result) => {
-            frame.result = u32::from(result as u8);
-            1
-        }
+    parts.interpreter.bytecode.absolute_jump(pc + 1);
+    let result = parts.execute(operation);
+    if result.is_ok() {
+        parts.frame.take_over(parts.interpreter);
     }
+    parts.status(result)
 }
 
 /// [`Frame::light_table_op`] for a host.
@@ -331,33 +365,10 @@ unsafe extern "C" fn table_op<H: Host>(frame: *mut Frame, operation: u64) -> u64
     reason = "called by machine code with the frame it was entered with"
 )]
 unsafe extern "C" fn light_table_op<H: Host>(frame: *mut Frame, operation: u64) -> u64 {
-    // SAFETY: as in `table_op`.
-    let (frame, interpreter, host, instructions) = unsafe {
-        let frame = &mut *frame;
-        (
-            &mut *(&raw mut *frame),
-            &mut *frame.interpreter,
-            &mut *frame.host.cast::<H>(),
-            &*frame.instructions.cast::<InstructionTable<EthInterpreter, H>>(),
-        )
-    };
-    // SAFETY: as in `table_op`.
-    unsafe {
-        let words = frame.sp.offset_from_unsigned(frame.stack);
-        interpreter.stack.data_mut().set_len(words);
-    }
-    interpreter.gas.set_remaining(frame.gas);
-    let opcode = (operation >> 32) as u8;
-    let result = instructions[opcode as usize].execute(InstructionContext { interpreter, host });
-    // SAFETY: the instruction borrowed it for the call only.
-    frame.gas = unsafe { (*frame.interpreter).gas.remaining() };
-    match result {
-        Ok(()) => 0,
-        Err(result) => {
-            frame.result = u32::from(result as u8);
-            1
-        }
-    }
+    // SAFETY: as this function's contract says.
+    let mut parts = unsafe { Parts::<H>::of(frame) };
+    let result = parts.execute(operation);
+    parts.status(result)
 }
 
 /// [`Frame::host_word`] for a host.
@@ -366,15 +377,13 @@ unsafe extern "C" fn light_table_op<H: Host>(frame: *mut Frame, operation: u64) 
     reason = "called by machine code with the frame it was entered with"
 )]
 unsafe extern "C" fn host_word<H: Host>(frame: *mut Frame, opcode: u64) {
-    // SAFETY: as in `table_op`.
-    let (frame, interpreter, host) = unsafe {
-        let frame = &mut *frame;
-        (
-            &mut *(&raw mut *frame),
-            &*frame.interpreter,
-            &*frame.host.cast::<H>(),
-        )
-    };
+    // SAFETY: as this function's contract says.
+    let Parts {
+        frame,
+        interpreter,
+        host,
+        ..
+    } = unsafe { Parts::<H>::of(frame) };
     let word = match opcode as u8 {
         op::ORIGIN => host.caller().into_word().into(),
         op::GASPRICE => host.effective_gas_price(),
@@ -403,15 +412,13 @@ unsafe extern "C" fn host_word<H: Host>(frame: *mut Frame, opcode: u64) {
     reason = "called by machine code with the frame it was entered with"
 )]
 unsafe extern "C" fn grow<H: Host>(frame: *mut Frame, end: u64) -> u64 {
-    // SAFETY: as in `table_op`.
-    let (frame, interpreter, host) = unsafe {
-        let frame = &mut *frame;
-        (
-            &mut *(&raw mut *frame),
-            &mut *frame.interpreter,
-            &*frame.host.cast::<H>(),
-        )
-    };
+    // SAFETY: as this function's contract says.
+    let Parts {
+        frame,
+        interpreter,
+        host,
+        ..
+    } = unsafe { Parts::<H>::of(frame) };
     interpreter.gas.set_remaining(frame.gas);
     let before: Gas = interpreter.gas;
     let grown = interpreter.resize_memory(host.gas_params(), 0, end as usize);

@@ -37,7 +37,6 @@ pub(crate) struct Value(pub(crate) u32);
 /// Straight-line code with one way in.
 #[derive(Debug)]
 pub(crate) struct Trace {
-    pub(crate) pc: u32,
     /// Words it needs on the stack.
     pub(crate) stack_need: u16,
     /// Words it adds at most.

@@ -107,7 +107,6 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
         }
         self.define_new_values();
         Trace {
-            pc: self.start as u32,
             stack_need: self.stack.lowest().unsigned_abs(),
             stack_growth: self.stack.highest().unsigned_abs(),
             stack_row,

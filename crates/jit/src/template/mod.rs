@@ -1,4 +1,4 @@
-//! The fast tier: traces to machine code statement by statement, in one pass over each.
+//! Traces to x86-64 machine code, statement by statement, in one pass over each.
 //!
 //! Values stay where they come to be for as long as that is possible: words of the EVM's stack in memory, results in
 //! registers until others need these more, then in cells of the native stack. What happens rarely (exits, growing memory)
@@ -102,7 +102,6 @@ fn emitted(assembled: Assembled, enter: Label, traces: &[Label]) -> Emitted {
 
 /// What an emitter is at before the first trace.
 static NO_TRACE: Trace = Trace {
-    pc: 0,
     stack_need: 0,
     stack_growth: 0,
     stack_row: crate::analysis::ir::Row(0),
