@@ -63,11 +63,6 @@ impl Assembler {
         }
     }
 
-    #[cfg(test)]
-    pub(super) fn sizes(&self) -> (usize, usize) {
-        (self.hot.len(), self.cold.len())
-    }
-
     /// Where instructions go from now on; returns where they went.
     pub(super) const fn switch_to(&mut self, part: Part) -> Part {
         std::mem::replace(&mut self.part, part)
