@@ -3,13 +3,13 @@
 use rapid_testing::differential::{Check, Choices, Dimensions, Sweep, Tally, disassemble, generate};
 
 /// Cases: about ten seconds of work. `jit-differential` runs more.
-const CASES: u64 = 120;
+const CASES: u64 = 500;
 
 #[test]
 fn random_programs_run_as_interpreted() {
     let check = Check {
         sweep: Sweep {
-            limits_max: 100,
+            limits_max: 120,
             gas_max: 2_000_000,
         },
         ..Check::default()

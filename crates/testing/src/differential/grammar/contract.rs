@@ -52,7 +52,8 @@ const STATEMENTS: &[(u32, Statement)] = &[
     (8, |it| it.shuffle()),
     (12, |it| it.operate()),
     (8, |it| it.store()),
-    (6, |it| it.store_nearby()),
+    (6, |it| it.memory_medley()),
+    (2, |it| it.guarded(Generator::stale_pointer)),
     (4, |it| it.copy()),
     (4, |it| it.write_state()),
     (2, |it| it.log()),
@@ -76,6 +77,7 @@ const STATEMENTS: &[(u32, Statement)] = &[
     (1, |it| it.guarded(Generator::raw)),
     (1, |it| it.guarded(Generator::runaway_stack)),
     (1, |it| it.deep_stack()),
+    (1, |it| it.fill_stack()),
     (1, |it| it.recursion()),
 ];
 

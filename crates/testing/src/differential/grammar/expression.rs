@@ -101,12 +101,28 @@ impl Generator<'_, '_> {
                 self.op(opcode);
             }
             _ => {
-                self.value(depth);
-                self.value(depth);
                 let opcode = self.pick_opcode(BINARY);
+                self.value(depth);
+                self.first_operand(opcode, depth);
                 self.op(opcode);
             }
         }
+    }
+
+    /// The operand on top: of shifts and the like often one that is near a limit.
+    fn first_operand(&mut self, opcode: u8, depth: usize) {
+        let special = match opcode {
+            SHL | SHR | SAR => &[
+                0, 1, 7, 8, 63, 64, 65, 96, 128, 160, 192, 224, 248, 254, 255, 256, 257,
+            ][..],
+            BYTE | SIGNEXTEND => &[0, 1, 7, 8, 15, 23, 29, 30, 31, 32, 33][..],
+            _ => &[],
+        };
+        if special.is_empty() || self.choices.percent(40) {
+            return self.value(depth);
+        }
+        let number = *self.choices.pick(special);
+        self.push_number(number);
     }
 
     fn load(&mut self, depth: usize) {

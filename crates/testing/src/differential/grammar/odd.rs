@@ -9,6 +9,9 @@ const UNDEFINED: &[u8] = &[
     0x0c, 0x1f, 0x21, 0x4c, 0xa5, 0xb0, 0xc0, 0xd0, 0xe0, 0xef, 0xf6, 0xfb,
 ];
 
+/// Words that the program itself has on the stack at most when it fills it.
+const HEIGHT_GUESSED: usize = 64;
+
 impl Generator<'_, '_> {
     /// A statement that a run passes by unless a condition holds.
     pub(super) fn guarded(&mut self, statement: fn(&mut Self)) {
@@ -55,7 +58,18 @@ impl Generator<'_, '_> {
     /// A jump to where none may go, or one that is not taken.
     pub(super) fn odd_jump(&mut self) {
         let label = self.code.label();
-        match self.choices.below(7) {
+        match self.choices.below(8) {
+            7 => {
+                // The low bits are those of a destination, the high ones come from outside.
+                let word = self.choices.below(3);
+                let high = *self.choices.pick(&[16, 32, 63, 64, 65, 128, 255]);
+                self.push_label(label);
+                self.push_number(32 * word);
+                self.op(CALLDATALOAD);
+                self.push(U256::ONE << high);
+                self.ops(&[AND, OR, JUMP]);
+                self.code.destination(label);
+            }
             0 => {
                 // Into the immediate of a PUSH that looks like a jump destination.
                 self.code.push_labels(&[label], 2);
@@ -147,6 +161,26 @@ impl Generator<'_, '_> {
         }
         self.jump(start);
         self.height = height;
+    }
+
+    /// Words that nobody looks at, until there is room for a few more only.
+    pub(super) fn fill_stack(&mut self) {
+        if self.nesting > 0 || self.function.is_some() || self.choices.percent(50) {
+            return self.operate();
+        }
+        let start = self.code.label();
+        let room = self.choices.below(10);
+        let words = 1024 - room - self.height.min(HEIGHT_GUESSED);
+        self.push_number(words);
+        self.code.destination(start);
+        let opcode = *self.choices.pick(&[DUP1, CALLER, DUP1]);
+        self.op(opcode);
+        self.op(SWAP1);
+        self.push(U256::ONE);
+        self.ops(&[SWAP1, SUB, DUP1]);
+        self.jump_if(start);
+        self.op(POP);
+        self.height -= 1;
     }
 
     /// Words as deep as DUPN, SWAPN and EXCHANGE reach.
