@@ -54,11 +54,22 @@ pub(crate) struct Trace {
 /// A word of the stack that a loop changes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Carried {
+    pub(crate) kind: CarriedKind,
     pub(crate) position: i16,
     /// The word as the round begins: an [`Expression::Slot`].
     pub(crate) before: Value,
     /// The word as the next round begins.
     pub(crate) after: Value,
+}
+
+/// How a word that a loop changes can stay in registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CarriedKind {
+    /// As a whole.
+    Word,
+    /// In one register as long as it is below 2^63: a constant is added to it each round. [`Statement::Repeat`] writes it, for
+    /// rounds in which it is not.
+    Counter,
 }
 
 /// What a value is.
@@ -67,6 +78,8 @@ pub(crate) struct ValueData {
     pub(crate) expression: Expression,
     /// No bit at or above this one is set; at most 256.
     pub(crate) width: u16,
+    /// It is one less than a value that is not zero, and so no wider than that.
+    pub(crate) is_decrement: bool,
 }
 
 /// How a value comes about.

@@ -8,8 +8,8 @@ use revm::{
 use super::{
     Analyser, exit_at,
     ir::{
-        Binary, Carried, Environment, Expression, Row, Section, Statement, Target, Ternary, Touches, Trace,
-        Unary, Value, Write, WriteWhen,
+        Binary, Carried, CarriedKind, Environment, Expression, Row, Section, Statement, Target, Ternary,
+        Touches, Trace, Unary, Value, Write, WriteWhen,
     },
     memory::Memory,
     opcode::{Kind, exchange_operands, single_operand, stack_io},
@@ -24,8 +24,8 @@ const INSTRUCTIONS_MAX: usize = 500;
 /// Bytes that are hashed by compiled code itself at most.
 const HASHED_BYTES_MAX: u64 = 1024;
 
-/// Words that stay in registers from one round of a loop to the next at most: four registers each, of nine.
-const CARRIED_MAX: usize = 2;
+/// Registers for what stays in registers from one round of a loop to the next: all there are for values.
+const CARRIED_REGISTERS: usize = 9;
 
 /// A trace under construction.
 pub(super) struct TraceBuilder<'a, 'c> {
@@ -46,6 +46,8 @@ pub(super) struct TraceBuilder<'a, 'c> {
     /// Whether words can stay in registers if the trace comes round: nothing has read the stack in memory, nor counts on
     /// it but at the starts of sections.
     is_carriable: bool,
+    /// Values that a branch not taken has shown to be other than zero.
+    not_zero: Vec<Value>,
 }
 
 /// The section that instructions are being added to.
@@ -96,6 +98,7 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
             numbered: 0,
             carried: Vec::new(),
             is_carriable: true,
+            not_zero: Vec::new(),
         }
     }
 
@@ -226,8 +229,21 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
 
     fn binary(&mut self, operation: Binary) {
         let (a, b) = (self.pop(), self.pop());
+        let known = self.values.len();
         let value = self.values.binary(operation, a, b);
+        if value.0 as usize >= known {
+            self.note_decrement(value);
+        }
         self.stack.push(value);
+    }
+
+    fn note_decrement(&mut self, value: Value) {
+        if let Expression::Binary(Binary::Add, base, added) = self.values.expression(value)
+            && self.values.as_constant(added) == Some(U256::MAX)
+            && self.not_zero.contains(&base)
+        {
+            self.values.set_decrement(value, self.values.width(base));
+        }
     }
 
     fn ternary(&mut self, operation: Ternary) {
@@ -502,6 +518,9 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
             writes,
             target,
         });
+        if let Expression::Unary(Unary::IsZero, shown) = self.values.expression(condition) {
+            self.not_zero.push(shown);
+        }
         self.open_section();
         Flow::On
     }
@@ -582,7 +601,11 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
         self.note_destinations(writes.iter().map(|write| write.value));
         if self.is_carriable {
             let carried = self.carried_words();
-            writes.retain(|write| carried.iter().all(|carried| carried.position != write.position));
+            writes.retain(|write| {
+                !carried
+                    .iter()
+                    .any(|carried| carried.kind == CarriedKind::Word && carried.position == write.position)
+            });
             carry(&carried, &mut self.statements);
             self.carried = carried;
         }
@@ -592,20 +615,44 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
         Flow::Ended
     }
 
-    /// The words that stay in registers from round to round: of those that change, as many as there is room for.
+    /// The words that stay in registers from round to round: of those that change, as many as there is room for. Counters
+    /// come last: a round seldom waits for them.
     fn carried_words(&mut self) -> Vec<Carried> {
         let mut carried = Vec::new();
         for (position, after) in self.stack.changed() {
             let before = self.values.number(Expression::Slot { position, version: 0 });
-            if before != after && carried.len() < CARRIED_MAX {
+            if before != after {
                 carried.push(Carried {
+                    kind: self.carried_kind(before, after),
                     position,
                     before,
                     after,
                 });
             }
         }
+        carried.sort_by_key(|carried| carried.kind == CarriedKind::Counter);
+        let mut room = CARRIED_REGISTERS;
+        carried.retain(|carried| {
+            let registers = match carried.kind {
+                CarriedKind::Word => 4,
+                CarriedKind::Counter => 1,
+            };
+            let fits = registers <= room;
+            room -= if fits { registers } else { 0 };
+            fits
+        });
         carried
+    }
+
+    fn carried_kind(&self, before: Value, after: Value) -> CarriedKind {
+        let address = self.values.address(after);
+        let is_counter = address.base == Some(before)
+            && (address.displacement.bit_len() < 32 || self.values.is_decrement(after));
+        if is_counter {
+            CarriedKind::Counter
+        } else {
+            CarriedKind::Word
+        }
     }
 
     /// Hands over to the interpreter before the instruction at `pc`, which ends the frame. Nobody sees the words below its

@@ -46,6 +46,17 @@ impl Values {
         self.data[value.0 as usize].width
     }
 
+    /// Says that the value is one less than one that is not zero. It must be new: nothing counts on its width yet.
+    pub(crate) fn set_decrement(&mut self, value: Value, width: u16) {
+        let data = &mut self.data[value.0 as usize];
+        data.is_decrement = true;
+        data.width = width;
+    }
+
+    pub(crate) fn is_decrement(&self, value: Value) -> bool {
+        self.data[value.0 as usize].is_decrement
+    }
+
     pub(crate) fn constant(&mut self, constant: U256) -> Value {
         self.number(Expression::Constant(constant))
     }
@@ -82,7 +93,11 @@ impl Values {
         }
         let width = self.width_of(&expression);
         let value = Value(self.data.len() as u32);
-        self.data.push(ValueData { expression, width });
+        self.data.push(ValueData {
+            expression,
+            width,
+            is_decrement: false,
+        });
         self.numbers.insert(expression, value);
         value
     }

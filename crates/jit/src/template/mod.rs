@@ -81,6 +81,7 @@ fn emit_for(
         places: Places::default(),
         widths: Vec::new(),
         carried: Vec::new(),
+        counting: None,
         pending: Vec::new(),
     };
     for (number, trace) in analysis.program.traces.iter().enumerate() {

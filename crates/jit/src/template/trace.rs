@@ -36,8 +36,10 @@ pub(super) struct Emitter<'a> {
     pub(super) places: Places,
     /// Bounds of the values, as [`crate::analysis::ir::ValueData::width`], with what is known at this point.
     pub(super) widths: Vec<u16>,
-    /// Registers of the words that a loop carries, as each round begins.
-    pub(super) carried: Vec<[Reg; 4]>,
+    /// Registers of what a loop carries, as each round begins.
+    pub(super) carried: Vec<Vec<Reg>>,
+    /// While the rounds of a loop are made that count in single registers: where the others start.
+    pub(super) counting: Option<Label>,
     /// Room for lists of writes.
     pub(super) pending: Vec<Write>,
 }
@@ -45,6 +47,23 @@ pub(super) struct Emitter<'a> {
 impl<'a> Emitter<'a> {
     pub(super) fn trace(&mut self, number: usize, trace: &'a Trace) {
         self.trace = trace;
+        self.asm.bind(self.traces[number]);
+        self.check_stack();
+        self.asm.bind(self.checked[number]);
+        if self.has_counters() {
+            let otherwise = self.asm.new_label();
+            self.check_counters(otherwise);
+            self.counting = Some(otherwise);
+            self.statements(number);
+            self.counting = None;
+            self.asm.bind(otherwise);
+        }
+        self.statements(number);
+    }
+
+    /// All statements of the trace.
+    fn statements(&mut self, number: usize) {
+        let trace = self.trace;
         self.at = 0;
         self.uses.find(trace);
         let need = trace.stack_need.cast_signed();
@@ -52,9 +71,6 @@ impl<'a> Emitter<'a> {
         self.places.reset(trace.values.len(), -need, words);
         self.widths.clear();
         self.widths.extend(trace.values.iter().map(|value| value.width));
-        self.asm.bind(self.traces[number]);
-        self.check_stack();
-        self.asm.bind(self.checked[number]);
         let start = self.begin_rounds();
         let statements = &trace.statements;
         let mut index = 0;
@@ -172,6 +188,7 @@ impl<'a> Emitter<'a> {
         };
         let (left, right) = (self.width(a), self.width(b));
         let width = match operation {
+            Binary::Add if self.trace.values[value.0 as usize].is_decrement => left,
             Binary::Add => left.max(right) + 1,
             Binary::Mul => left + right,
             Binary::And | Binary::Mod => left.min(right),
