@@ -14,8 +14,8 @@ pub(crate) struct Memory {
     words: Vec<(Address, Value)>,
     /// Reads since the last point to which an exit goes back, of what was in memory then.
     exposed: Vec<(Address, u32)>,
-    /// Whether the size of memory has been read since that point.
-    size_was_read: bool,
+    /// Whether what changes as memory grows, its size or the gas left, has been read since that point.
+    growth_shows: bool,
 }
 
 /// From `base + from`, which does not wrap, `len` bytes are paid for.
@@ -84,14 +84,14 @@ impl Memory {
         self.exposed.push((address, len));
     }
 
-    /// The size of memory has been read.
-    pub(crate) const fn read_size(&mut self) {
-        self.size_was_read = true;
+    /// The size of memory has been read, or the gas left, out of which memory is paid.
+    pub(crate) const fn read_what_growth_changes(&mut self) {
+        self.growth_shows = true;
     }
 
     /// Whether growing memory would change what has been read since the last point to go back to.
-    pub(crate) const fn size_was_read(&self) -> bool {
-        self.size_was_read
+    pub(crate) const fn growth_shows(&self) -> bool {
+        self.growth_shows
     }
 
     /// Whether writing there would change what has been read since the last point to go back to.
@@ -104,7 +104,7 @@ impl Memory {
     /// Exits go back to this point from now on.
     pub(crate) fn forget_reads(&mut self) {
         self.exposed.clear();
-        self.size_was_read = false;
+        self.growth_shows = false;
     }
 
     /// Bytes have been written.

@@ -264,6 +264,7 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
             number,
         });
         self.section.gas_reads.push((value, self.section.gas));
+        self.memory.read_what_growth_changes();
         self.stack.push(value);
     }
 
@@ -304,7 +305,7 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
         let offset = self.stack.peek(0, &mut self.values);
         let address = self.values.address(offset);
         let changes_a_read = writes && self.memory.would_change_a_read(address, len);
-        if changes_a_read || self.memory.size_was_read() {
+        if changes_a_read || self.memory.growth_shows() {
             self.new_rollback_point();
         }
     }
@@ -326,7 +327,7 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
     fn memory_size(&mut self) {
         let number = self.next_number();
         let value = self.values.number(Expression::MemorySize { number });
-        self.memory.read_size();
+        self.memory.read_what_growth_changes();
         self.stack.push(value);
     }
 

@@ -109,7 +109,7 @@ impl Emitter<'_> {
         let trace = self.trace;
         let wide = self.asm.new_label();
         for carried in &trace.carried {
-            if carried.kind == CarriedKind::Counter && self.width(carried.after) >= COUNTER_BITS + 1 {
+            if carried.kind == CarriedKind::Counter && self.width(carried.after) > COUNTER_BITS {
                 let low = self.limb(carried.after, 0);
                 self.load(RAX, low);
                 self.asm.shift(Shift::Right, RAX, COUNTER_BITS as u8);
