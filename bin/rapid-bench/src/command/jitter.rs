@@ -11,8 +11,8 @@ use crate::{
     measure::Percentiles,
     metrics_page::MetricsPage,
     report::percentile_cell,
-    table::{OutputArgs, Tabular},
     rpc::RpcClient,
+    table::{OutputArgs, Tabular},
     workload::{PreparedWorkload, Workload, WorkloadPlan},
 };
 use clap::Args;

@@ -3,8 +3,8 @@
 use crate::{
     load::{self, Confirm, LoadPlan, Pace, Submit},
     process,
-    table::OutputArgs,
     rpc::RpcClient,
+    table::OutputArgs,
     transport::Endpoint,
     workload::{PreparedWorkload, Workload, WorkloadPlan},
 };

@@ -16,8 +16,8 @@ use crate::{
     chain::ChainTerms,
     load::{self, Confirm, LoadPlan, LoadReport, Pace, Submit},
     measure::Spread,
-    table::Tabular,
     rpc::RpcClient,
+    table::Tabular,
     workload::{PreparedWorkload, Workload, WorkloadPlan},
 };
 use eyre::ensure;

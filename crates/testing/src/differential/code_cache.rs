@@ -6,7 +6,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use rapid_jit::{CompileError, CompileOptions, CompiledCode, ForcedExitPoints, Rules, SimpleCode, Tier, compile};
+use rapid_jit::{
+    CompileError, CompileOptions, CompiledCode, ForcedExitPoints, Rules, SimpleCode, Tier, compile,
+};
 use revm::{bytecode::Bytecode, primitives::B256};
 
 use crate::differential::panics::panic_message;
