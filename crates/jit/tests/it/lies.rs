@@ -2,8 +2,8 @@
 
 use rapid_jit::Machine;
 use rapid_testing::differential::{
-    Aspect, Call, Case, Choices, Contract, Dimensions, Interpreted, Observation, Prestate, RunFrame, Target,
-    generate, mismatches,
+    Aspect, Call, Case, Choices, Contract, Dimensions, Interpreted, Observation, Prestate, Prices, RunFrame,
+    Target, generate, mismatches,
 };
 use revm::{
     bytecode::opcode::*,
@@ -162,6 +162,8 @@ fn case(spec: SpecId) -> Case {
         spec,
         seed: 0,
         gas_cap: None,
+        prices: Prices::Fork,
+        memory_limit: None,
         contracts: vec![contract(&calls.concat()), contract(&returns)],
         calls: vec![Call {
             target: Target::Contract,

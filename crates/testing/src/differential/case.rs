@@ -2,6 +2,8 @@
 
 use revm::primitives::{Address, U256, hardfork::SpecId};
 
+use crate::differential::Prices;
+
 /// Contracts and calls. Each call is a transaction on the same state: the contracts as they are written here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
@@ -11,6 +13,10 @@ pub struct Case {
     pub seed: u64,
     /// From Amsterdam on: gas above it can only pay for state (EIP-8037).
     pub gas_cap: Option<u64>,
+    /// What instructions cost.
+    pub prices: Prices,
+    /// Bytes of memory that frames may have together, if that is limited.
+    pub memory_limit: Option<u64>,
     /// The contracts. Number `i` has the address [`Case::address`]`(i)`.
     pub contracts: Vec<Contract>,
     /// The calls.

@@ -6,6 +6,8 @@
 //! spec CANCUN
 //! seed 12
 //! gas-cap 60000
+//! prices odd
+//! memory-limit 4096
 //! contract 0x6000..       code; `balance` and `slot` belong to the contract before them
 //! balance 1000
 //! slot 0x0 0x2a
@@ -20,7 +22,7 @@ use std::{
 
 use revm::primitives::{U256, hardfork::SpecId, hex};
 
-use crate::differential::{Call, Case, Contract, Target};
+use crate::differential::{Call, Case, Contract, Prices, Target};
 
 /// A line that is not understood.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +39,12 @@ impl fmt::Display for Case {
         writeln!(text, "spec {:?}\nseed {}", self.spec, self.seed)?;
         if let Some(cap) = self.gas_cap {
             writeln!(text, "gas-cap {cap}")?;
+        }
+        if self.prices == Prices::Odd {
+            writeln!(text, "prices odd")?;
+        }
+        if let Some(limit) = self.memory_limit {
+            writeln!(text, "memory-limit {limit}")?;
         }
         for contract in &self.contracts {
             writeln!(text, "contract {}", hex::encode_prefixed(&contract.code))?;
@@ -67,6 +75,8 @@ impl FromStr for Case {
             spec: SpecId::default(),
             seed: 0,
             gas_cap: None,
+            prices: Prices::Fork,
+            memory_limit: None,
             contracts: Vec::new(),
             calls: Vec::new(),
         };
@@ -102,6 +112,13 @@ impl Case {
             "spec" => self.spec = spec(words)?,
             "seed" => self.seed = number(words)?,
             "gas-cap" => self.gas_cap = Some(number(words)?),
+            "prices" => {
+                self.prices = match next(words)? {
+                    "odd" => Prices::Odd,
+                    other => return Err(format!("no prices {other}")),
+                };
+            }
+            "memory-limit" => self.memory_limit = Some(number(words)?),
             "contract" => self.contracts.push(Contract {
                 code: bytes(words)?,
                 ..Contract::default()

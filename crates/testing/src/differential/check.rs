@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use rapid_jit::{Rules, Tier};
+use rapid_jit::Tier;
 
 use crate::differential::{
     Call, Case, Choices, CodeCache, CodeKey, Compiled, Interpreted, Mismatch, Observation, Prestate, Sweep,
@@ -222,7 +222,7 @@ struct Run<'r> {
 
 impl Run<'_> {
     fn compare(&self, references: &[(u64, Observation)]) -> Result<Tally, Box<Finding>> {
-        let rules = Rules::ethereum(self.case.spec);
+        let rules = self.case.prices.rules(self.case.spec);
         let runner = Compiled::new(|hash, bytecode| {
             let key = CodeKey {
                 hash,

@@ -14,7 +14,7 @@ mod values;
 
 use revm::primitives::{U256, hardfork::SpecId};
 
-use crate::differential::{Call, Case, Choices, Contract, Target};
+use crate::differential::{Call, Case, Choices, Contract, Prices, Target};
 use contract::Generator;
 
 /// Bounds of a generated case.
@@ -59,6 +59,12 @@ pub fn generate(choices: &mut Choices<'_>, dimensions: &Dimensions) -> Case {
     Case {
         spec,
         seed: choices.any(),
+        prices: if choices.percent(8) {
+            Prices::Odd
+        } else {
+            Prices::Fork
+        },
+        memory_limit: choices.percent(6).then(|| choices.below(8_000) as u64),
         gas_cap: has_cap.then(|| choices.between(30_000, 200_000) as u64),
         contracts,
         calls,

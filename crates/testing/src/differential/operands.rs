@@ -5,7 +5,7 @@ use revm::{
     primitives::{U256, hardfork::SpecId},
 };
 
-use crate::differential::{Call, Case, Contract, Target, grammar::assembler::Assembler};
+use crate::differential::{Call, Case, Contract, Prices, Target, grammar::assembler::Assembler};
 
 /// How an operation's operands come about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +149,8 @@ impl Table {
             spec: SpecId::OSAKA,
             seed: 0,
             gas_cap: None,
+            prices: Prices::Fork,
+            memory_limit: None,
             contracts: vec![Contract {
                 code,
                 ..Contract::default()

@@ -80,11 +80,15 @@ impl<'c> Prestate<'c> {
             .with_db(WrapDatabaseRef(self))
             .modify_cfg_chained(|cfg| {
                 cfg.set_spec_and_mainnet_gas_params(spec);
+                cfg.set_gas_params(self.case.prices.gas_params(spec));
+                cfg.memory_limit = self.case.memory_limit.unwrap_or(cfg.memory_limit);
                 cfg.tx_gas_limit_cap = cap.or(Some(u64::MAX));
                 cfg.disable_block_gas_limit = true;
             })
             .modify_block_chained(set_block);
-        TracedEvm::ethereum(context, spec, runner)
+        let mut evm = TracedEvm::ethereum(context, spec, runner);
+        *evm.inner.instruction.gas_table_mut() = self.case.prices.gas_table(spec);
+        evm
     }
 
     /// A call as a transaction.

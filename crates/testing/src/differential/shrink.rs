@@ -3,7 +3,7 @@
 use revm::primitives::{U256, hardfork::SpecId};
 
 use crate::differential::{
-    Case, Contract, Target,
+    Case, Contract, Prices, Target,
     program::{Instruction, decode, encode},
 };
 
@@ -82,6 +82,8 @@ impl Search<'_> {
 
     fn surroundings(&mut self) {
         self.attempt(|case| case.gas_cap = None);
+        self.attempt(|case| case.prices = Prices::Fork);
+        self.attempt(|case| case.memory_limit = None);
         self.attempt(|case| case.spec = SpecId::OSAKA);
         for index in 0..self.best.calls.len() {
             self.attempt(|case| case.calls[index].value = 0);

@@ -313,6 +313,16 @@ impl Generator<'_, '_> {
             self.op(MSTORE);
             self.push_number(0x80);
             self.ops(&[MLOAD, JUMP]);
+        } else if self.choices.percent(40) {
+            // A destination only if the bits above it are zero.
+            let word = self.choices.between(1, 5);
+            let high = *self.choices.pick(&[16, 32, 63, 64, 65, 128, 192, 255]);
+            self.push_number(32 * word);
+            self.op(CALLDATALOAD);
+            self.push(U256::ONE << high);
+            self.op(AND);
+            self.push_label(left);
+            self.ops(&[OR, JUMP]);
         } else {
             self.condition();
             self.ops(&[ISZERO, DUP1, ISZERO]);

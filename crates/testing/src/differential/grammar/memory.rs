@@ -16,7 +16,7 @@ impl Generator<'_, '_> {
     /// Loads, stores and copies around two bases that may meet, at a few distances that come again, overlap or wrap
     /// around. What is loaded goes into one word.
     pub(super) fn memory_medley(&mut self) {
-        let distances: Vec<_> = (0..self.choices.between(2, 4)).map(|_| self.distance()).collect();
+        let distances = self.distances();
         self.value(1);
         self.second_base();
         self.first_base();
@@ -40,6 +40,22 @@ impl Generator<'_, '_> {
             self.jump_if(start);
         }
         self.ops(&[POP, POP]);
+    }
+
+    /// A few, many of them a word or a byte less apart.
+    fn distances(&mut self) -> Vec<U256> {
+        let first = self.distance();
+        let mut distances = vec![first];
+        for _ in 0..self.choices.between(1, 3) {
+            let apart = U256::from(*self.choices.pick(&[1, 31, 31, 32, 33]));
+            let next = match self.choices.below(3) {
+                0 => first.wrapping_add(apart),
+                1 => first.wrapping_sub(apart),
+                _ => self.distance(),
+            };
+            distances.push(next);
+        }
+        distances
     }
 
     fn first_base(&mut self) {
@@ -168,7 +184,17 @@ impl Generator<'_, '_> {
         self.push_number(at);
         self.op(CALLDATACOPY);
         match self.choices.below(4) {
-            0 => self.ops(&[MSIZE]),
+            0 => {
+                // Large until memory grows.
+                self.op(MSIZE);
+                self.push_number(at + 32);
+                self.op(EQ);
+                self.push(U256::ONE << 62);
+                self.op(MUL);
+                self.push(U256::ONE);
+                self.push_number(at + 64);
+                self.op(MSTORE);
+            }
             1 => {
                 self.push_number(32);
                 self.push_number(at);
