@@ -400,6 +400,11 @@ unsafe extern "C" fn host_word<H: Host>(frame: *mut Frame, opcode: u64) {
         op::BASEFEE => host.basefee(),
         op::BLOBBASEFEE => host.blob_gasprice(),
         op::SLOTNUM => host.slot_num(),
+        op::SELFBALANCE => {
+            // The account whose code runs has been loaded: there is nothing to ask the database for.
+            let own = host.balance(interpreter.input.target_address);
+            own.map(|balance| balance.data).unwrap_or_default()
+        }
         other => unreachable!("the compiler asks for no word by opcode {other:#x}"),
     };
     // SAFETY: the first of the words that there is room for.

@@ -164,7 +164,8 @@ pub(crate) enum Environment {
     CallValue,
     CalldataSize,
     ReturnDataSize,
-    /// What an instruction gives that asks for a word of the block or the transaction, by its opcode.
+    /// What an instruction gives that asks for a word of the block or the transaction, or for the balance, which only other
+    /// frames change; by its opcode.
     Host(u8),
 }
 

@@ -100,6 +100,7 @@ pub(crate) fn kind(opcode: u8, spec: SpecId) -> Kind {
         | op::CHAINID
         | op::BASEFEE
         | op::BLOBBASEFEE
+        | op::SELFBALANCE
         | op::SLOTNUM => Kind::Environment(Environment::Host(opcode)),
         op::PC => Kind::ProgramCounter,
         op::GAS => Kind::Gas,
@@ -152,7 +153,7 @@ const fn activation(opcode: u8) -> SpecId {
     match opcode {
         op::RETURNDATASIZE => SpecId::BYZANTIUM,
         op::SHL | op::SHR | op::SAR => SpecId::PETERSBURG,
-        op::CHAINID => SpecId::ISTANBUL,
+        op::CHAINID | op::SELFBALANCE => SpecId::ISTANBUL,
         op::BASEFEE => SpecId::LONDON,
         op::PUSH0 => SpecId::SHANGHAI,
         op::BLOBBASEFEE => SpecId::CANCUN,
