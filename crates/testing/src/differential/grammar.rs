@@ -8,6 +8,7 @@ mod calls;
 mod contract;
 mod control;
 mod expression;
+mod loops;
 mod memory;
 mod odd;
 mod values;

@@ -1,11 +1,11 @@
-//! Statements about where the program goes on: branches, loops, functions.
+//! Statements about where the program goes on: branches and functions.
 
 use revm::{bytecode::opcode::*, primitives::U256};
 
 use super::contract::Generator;
 
 /// Blocks within blocks.
-const NESTING_MAX: usize = 4;
+pub(super) const NESTING_MAX: usize = 4;
 
 impl Generator<'_, '_> {
     /// Runs a block if a condition does not hold.
@@ -42,119 +42,6 @@ impl Generator<'_, '_> {
         self.block(3);
         self.restore_height(height + grows);
         self.code.destination(end);
-    }
-
-    /// How often a loop runs: a small constant, or part of a value.
-    fn trip_count(&mut self) {
-        if self.choices.percent(60) {
-            let count = self.choices.between(1, 9);
-            self.push_number(count);
-        } else {
-            self.value(1);
-            let mask = *self.choices.pick(&[3, 7, 15]);
-            self.push_number(mask);
-            self.op(AND);
-        }
-    }
-
-    /// A loop with its counter on the stack, counting up or down.
-    pub(super) fn counted_loop(&mut self) {
-        if self.nesting >= NESTING_MAX {
-            return self.operate();
-        }
-        let (start, end) = (self.code.label(), self.code.label());
-        let floor = self.floor;
-        let down = self.choices.percent(50);
-        if down {
-            self.trip_count();
-        } else {
-            self.push(U256::ZERO);
-        }
-        self.floor = if self.choices.percent(95) {
-            self.height
-        } else {
-            floor
-        };
-        let height = self.height;
-        self.code.destination(start);
-        self.op(DUP1);
-        if !down {
-            self.trip_count();
-            self.op(GT);
-        }
-        self.op(ISZERO);
-        self.jump_if(end);
-        self.block(4);
-        self.restore_height(height);
-        if down {
-            self.push(U256::ONE);
-            self.ops(&[SWAP1, SUB]);
-        } else {
-            let step = self.choices.between(1, 2);
-            self.push_number(step);
-            self.op(ADD);
-        }
-        self.jump(start);
-        self.code.destination(end);
-        self.floor = floor;
-        self.op(POP);
-    }
-
-    /// A loop that changes a few words on the stack from one round to the next.
-    pub(super) fn loop_with_values(&mut self) {
-        if self.nesting >= NESTING_MAX || self.height > 8 {
-            return self.operate();
-        }
-        let start = self.code.label();
-        let floor = self.floor;
-        self.trip_count();
-        self.push(U256::ONE);
-        self.op(ADD);
-        self.floor = self.height;
-        let words = self.choices.between(1, 4);
-        for _ in 0..words {
-            self.value(1);
-        }
-        let height = self.height;
-        self.code.destination(start);
-        for _ in 0..self.choices.between(1, 4) {
-            match self.choices.percent(60) {
-                true => self.operate(),
-                false => self.statement(),
-            }
-        }
-        self.restore_height(height);
-        let swap = SWAP1 + words as u8 - 1;
-        self.op(swap);
-        self.push(U256::ONE);
-        self.ops(&[SWAP1, SUB, swap, DUP1 + words as u8]);
-        self.jump_if(start);
-        self.floor = floor;
-        if self.choices.percent(50) {
-            self.op(swap);
-            self.op(POP);
-        }
-    }
-
-    /// One block that jumps back to itself.
-    pub(super) fn self_loop(&mut self) {
-        let start = self.code.label();
-        self.trip_count();
-        self.code.destination(start);
-        self.push(U256::ONE);
-        self.ops(&[SWAP1, SUB]);
-        match self.choices.below(4) {
-            0 => self.ops(&[DUP1, DUP1, MSTORE]),
-            1 => self.ops(&[DUP1, MLOAD, POP]),
-            2 => self.ops(&[DUP1, GAS, XOR, POP]),
-            _ => {}
-        }
-        self.op(DUP1);
-        // A count of zero wraps around: at the latest after so many rounds it stops.
-        self.push_number(0x1f);
-        self.ops(&[AND]);
-        self.jump_if(start);
-        self.op(POP);
     }
 
     /// Calls a function: return address, arguments, jump.

@@ -39,11 +39,11 @@ const LOOKUPS: &[u8] = &[BALANCE, EXTCODESIZE, EXTCODEHASH, BLOCKHASH, BLOBHASH]
 impl Generator<'_, '_> {
     /// A value, with operands down to a depth.
     pub(super) fn value(&mut self, depth: usize) {
-        let leaf = depth == 0;
-        match self
-            .choices
-            .weighted(&[8, 6, 8, 3, if leaf { 0 } else { 10 }, if leaf { 0 } else { 6 }])
-        {
+        let weights: &[u32] = match depth {
+            0 => &[8, 6, 8, 3],
+            _ => &[8, 6, 8, 3, 10, 6, 6, 2],
+        };
+        match self.choices.weighted(weights) {
             0 => self.constant(),
             1 => self.input_word(),
             2 => self.duplicate(),
@@ -52,8 +52,38 @@ impl Generator<'_, '_> {
                 self.op(opcode);
             }
             4 => self.operation(depth - 1),
-            _ => self.load(depth - 1),
+            5 => self.load(depth - 1),
+            6 => self.narrow(depth - 1),
+            _ => self.relatives(depth - 1),
         }
+    }
+
+    /// A value of few bits, as types shorter than a word have them.
+    fn narrow(&mut self, depth: usize) {
+        self.value(depth);
+        let bits = *self.choices.pick(&[
+            1, 8, 16, 32, 63, 64, 64, 65, 96, 127, 128, 128, 129, 160, 192, 193, 255,
+        ]);
+        if self.choices.percent(70) {
+            self.push((U256::ONE << bits) - U256::ONE);
+            self.op(AND);
+        } else {
+            self.push(U256::ONE << (256 - bits));
+            self.ops(&[SWAP1, DIV]);
+        }
+    }
+
+    /// Two values that are one value apart from a constant each.
+    fn relatives(&mut self, depth: usize) {
+        self.value(depth);
+        self.op(DUP1);
+        let (left, right) = (values::word(self.choices), values::word(self.choices));
+        self.push(left);
+        self.ops(&[ADD, SWAP1]);
+        self.push(right);
+        let first = *self.choices.pick(&[ADD, ADD, SUB]);
+        let second = *self.choices.pick(&[SUB, SUB, LT, GT, EQ, SLT, XOR]);
+        self.ops(&[first, second]);
     }
 
     /// A word of the call's input, also beyond its end.
