@@ -24,12 +24,17 @@ pub enum OperandSource {
     Masked(usize),
     /// All are input, the one on top of the stack cut to so many low bits.
     FirstMasked(usize),
+    /// The one on top of the stack is a constant, the others are input cut to so many low bits.
+    FirstConstantRestMasked(usize),
+    /// The lowest one is a constant, the others are input cut to so many low bits.
+    LastConstantRestMasked(usize),
     /// All are input, shifted left by so many bits.
     Shifted(usize),
 }
 
 use OperandSource::{
-    Constants, FirstConstant, FirstMasked, Input, LastConstant, Masked, OtherBlock, Shifted,
+    Constants, FirstConstant, FirstConstantRestMasked, FirstMasked, Input, LastConstant,
+    LastConstantRestMasked, Masked, OtherBlock, Shifted,
 };
 
 const SOURCES: &[OperandSource] = &[
@@ -46,6 +51,12 @@ const SOURCES: &[OperandSource] = &[
     FirstMasked(8),
     FirstMasked(64),
     FirstMasked(128),
+    FirstConstantRestMasked(8),
+    FirstConstantRestMasked(64),
+    FirstConstantRestMasked(128),
+    LastConstantRestMasked(8),
+    LastConstantRestMasked(64),
+    LastConstantRestMasked(128),
     Shifted(64),
     Shifted(192),
 ];
@@ -184,8 +195,8 @@ impl Table {
             // From the lowest operand up; the one on top comes last.
             for position in (0..self.operands).rev() {
                 let is_constant = match self.source {
-                    FirstConstant => position == 0,
-                    LastConstant => position + 1 == self.operands,
+                    FirstConstant | FirstConstantRestMasked(_) => position == 0,
+                    LastConstant | LastConstantRestMasked(_) => position + 1 == self.operands,
                     _ => false,
                 };
                 if is_constant {
@@ -205,8 +216,8 @@ impl Table {
     /// Which word of the input an operand is.
     const fn word_of(&self, position: usize, row: usize) -> usize {
         match (self.source, position) {
-            (FirstConstant, _) => position - 1,
-            (LastConstant, _) => position,
+            (FirstConstant | FirstConstantRestMasked(_), _) => position - 1,
+            (LastConstant | LastConstantRestMasked(_), _) => position,
             (_, 0) => self.operands - 1 + row,
             _ => position - 1,
         }
@@ -216,7 +227,7 @@ impl Table {
         code.push(U256::from(32 * word), 1);
         code.op(CALLDATALOAD);
         match self.source {
-            Masked(bits) => mask(code, bits),
+            Masked(bits) | FirstConstantRestMasked(bits) | LastConstantRestMasked(bits) => mask(code, bits),
             FirstMasked(bits) if position == 0 => mask(code, bits),
             Shifted(bits) => {
                 code.push(U256::from(bits), 1);
