@@ -19,6 +19,9 @@ const OFFSET_BITS: u16 = 48;
 
 const WORD: Wide = Wide(0);
 
+/// Bytes of a word.
+const WORD_BYTES: i32 = 32;
+
 impl Emitter<'_> {
     pub(super) fn touch(&mut self, offset: Value, len: u32, row: Row) {
         let grow = self.asm.new_label();
@@ -96,8 +99,12 @@ impl Emitter<'_> {
     fn address(&mut self, offset: Value, base: Reg) -> Mem {
         self.asm.mov(base, Mem::At(FRAME, MEMORY));
         match self.limb(offset, 0) {
-            // A constant that is larger has not been touched: this is not reached.
-            Limb::Constant(constant) => Mem::At(base, i32::try_from(constant).unwrap_or(0)),
+            Limb::Constant(constant) => {
+                // Where a word ends behind 2^31 has not been touched: this is not reached then.
+                let displacement = i32::try_from(constant).ok();
+                let reachable = displacement.filter(|&displacement| displacement <= i32::MAX - WORD_BYTES);
+                Mem::At(base, reachable.unwrap_or(0))
+            }
             Limb::Reg(reg) => Mem::Sum(base, reg, 0),
             Limb::Mem(mem) => {
                 self.asm.alu(Alu::Add, base, mem);
