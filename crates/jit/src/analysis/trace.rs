@@ -70,7 +70,8 @@ struct Rollback {
     height: i16,
     gas_before: u32,
     row: Option<Row>,
-    /// Whether memory has the state of this point.
+    /// Whether memory has the state of this point. At the start of a section that is not so even if nothing is to be written:
+    /// a loop that carries words adds these ([`carry`]).
     is_written: bool,
 }
 
@@ -686,7 +687,6 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
         let height = self.stack.height();
         let row = self.analyser.row(exit_at(self.pc, height, ExitReason::Gas));
         let writes = self.stack.stale(height);
-        let is_written = writes.is_empty();
         self.section = OpenSection {
             statement: self.statements.len(),
             gas: 0,
@@ -695,7 +695,7 @@ impl<'a, 'c> TraceBuilder<'a, 'c> {
                 height,
                 gas_before: 0,
                 row: None,
-                is_written,
+                is_written: false,
             },
             rows: Vec::new(),
             gas_reads: Vec::new(),
