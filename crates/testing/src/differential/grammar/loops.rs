@@ -89,8 +89,9 @@ impl Generator<'_, '_> {
         }
         for _ in 0..self.choices.between(1, 4) {
             match self.choices.below(10) {
-                0..=2 => self.operate(),
-                3..=7 => self.replace_word(words),
+                0 | 1 => self.operate(),
+                2 | 3 => self.access_by_word(words),
+                4..=7 => self.replace_word(words),
                 _ => self.statement(),
             }
             if self.choices.percent(12) {
@@ -115,6 +116,26 @@ impl Generator<'_, '_> {
         if self.choices.percent(50) {
             self.op(swap);
             self.op(POP);
+        }
+    }
+
+    /// Accesses memory at an offset that one of the top words decides.
+    fn access_by_word(&mut self, words: usize) {
+        let (word, stored) = (self.choices.below(words), self.choices.below(words));
+        let mask = *self.choices.pick(&[0x1f, 0x60, 0x1ff, 0x7ff, 0x1fff]);
+        let is_load = self.choices.percent(40);
+        if !is_load {
+            self.op(DUP1 + stored as u8);
+        }
+        self.op(DUP1 + (word + usize::from(!is_load)) as u8);
+        self.push_number(mask);
+        self.op(AND);
+        if is_load {
+            let replaced = self.choices.below(words);
+            self.ops(&[MLOAD, SWAP1 + replaced as u8, POP]);
+        } else {
+            let opcode = *self.choices.pick(&[MSTORE, MSTORE8]);
+            self.op(opcode);
         }
     }
 
