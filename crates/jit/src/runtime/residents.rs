@@ -13,15 +13,20 @@ use alloy_primitives::{B256, map::HashMap};
 use super::slot::{Installed, Key, Next, Slot, SlotState};
 use crate::{CompiledCode, Tier};
 
+/// Contracts with code at most. Each has a mapping of its own, of which Linux grants a process 65,530, and running out of
+/// them fails every allocation, not ours alone.
+const CONTRACTS_MAX: usize = 16_384;
+
 /// All code that can be looked up. Its lock comes before those of the slots.
 ///
-/// The bytes of code in slots stay within `bytes_max`. Beyond it the least recently used leave until a sixteenth is free,
+/// The bytes of code in slots stay within `bytes_max`, their number within [`CONTRACTS_MAX`]. Beyond either the least recently used leave until a sixteenth is free,
 /// so that a full memory costs one scan per sixteenth of it and not one per compilation.
 #[derive(Debug)]
 pub(super) struct Residents {
     by_key: HashMap<Key, Resident>,
     bytes: usize,
     bytes_max: usize,
+    pub(super) contracts_max: usize,
     retired_bytes: Arc<AtomicU64>,
 }
 
@@ -64,6 +69,7 @@ impl Residents {
             by_key: HashMap::default(),
             bytes: 0,
             bytes_max,
+            contracts_max: CONTRACTS_MAX,
             retired_bytes: Arc::default(),
         }
     }
@@ -162,10 +168,11 @@ impl Residents {
 
     /// Evicts the least recently used, but not `newest`, if the bound is passed.
     fn make_room(&mut self, newest: Key) -> usize {
-        if self.bytes <= self.bytes_max {
+        if self.bytes <= self.bytes_max && self.by_key.len() <= self.contracts_max {
             return 0;
         }
-        let enough = self.bytes_max - self.bytes_max / 16;
+        let enough_bytes = self.bytes_max - self.bytes_max / 16;
+        let enough_contracts = self.contracts_max - self.contracts_max / 16;
         let mut by_use: Vec<(u64, Key)> = self
             .by_key
             .iter()
@@ -175,7 +182,7 @@ impl Residents {
         by_use.sort_unstable_by_key(|&(used, _)| used);
         let mut evicted = 0;
         for (_, key) in by_use {
-            if self.bytes <= enough {
+            if self.bytes <= enough_bytes && self.by_key.len() <= enough_contracts {
                 break;
             }
             self.evict(key);

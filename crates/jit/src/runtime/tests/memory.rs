@@ -39,6 +39,20 @@ fn least_recently_used_leaves_first() {
 }
 
 #[test]
+fn small_contracts_are_bounded_by_their_number() {
+    let bed = at_once_in(1024 * PAGE);
+    bed.runtime.shared().residents.lock().contracts_max = 32;
+    let mut session = bed.session();
+    for number in 0..32 {
+        find(&mut session, &Contract::new(number));
+    }
+    assert_eq!(bed.runtime.status().evicted_full, 0);
+    find(&mut session, &Contract::new(32));
+    let status = bed.runtime.status();
+    assert_eq!((status.evicted_full, status.resident_bytes), (3, 30 * PAGE));
+}
+
+#[test]
 fn evicted_contract_has_to_heat_up_again() {
     let config = RuntimeConfig {
         code_bytes_max: PAGE,
