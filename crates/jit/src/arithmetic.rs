@@ -7,7 +7,7 @@ mod division;
 
 use revm::primitives::U256;
 
-use crate::{Frame, analysis::values::sign_extend, keccak_memo};
+use crate::{analysis::values::sign_extend, frame::Frame, keccak_memo};
 
 /// `operation(result, operands)`: the operands lie one behind the other.
 pub(crate) type Operation = unsafe extern "C" fn(*mut U256, *const U256);

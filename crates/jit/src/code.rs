@@ -117,7 +117,7 @@ impl CompiledCode {
     #[expect(unsafe_code, reason = "machine code has no type that Rust could check")]
     #[inline]
     pub(crate) const fn enter(&self) -> Enter {
-        // SAFETY: the compiler put a function of this type there (`enter_offset` of both back ends).
+        // SAFETY: the compiler put a function of this type there (`Emitted::enter_offset`).
         unsafe { std::mem::transmute::<*const u8, Enter>(self.blob.as_ptr().add(self.enter_offset)) }
     }
 }

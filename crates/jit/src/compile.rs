@@ -1,4 +1,4 @@
-//! From bytecode to machine code: analysis, then one of the back ends.
+//! From bytecode to machine code: analysis, then code generation.
 
 use revm::bytecode::Bytecode;
 
@@ -45,7 +45,7 @@ pub struct CompileOptions {
     pub tier: Tier,
     /// The bounds.
     pub limits: Limits,
-    /// Whether every section first counts down [`crate::Frame::forced_exit_countdown`] and leaves at zero: for tests of
+    /// Whether every section first counts down the frame's countdown and leaves at zero: for tests of
     /// the way out and back in.
     pub forced_exits: ForcedExitPoints,
     /// What becomes of code that is too simple to gain by it.

@@ -52,7 +52,7 @@ pub struct ExitRow {
     pub pc: u32,
     /// Gas that was paid ahead for instructions that were not run; it may not have been there.
     pub gas_refund: u32,
-    /// Words on the stack above [`crate::Frame::sp`].
+    /// Words on the stack above the stack pointer that compiled code left with.
     pub stack_delta: i16,
     /// Why.
     pub reason: ExitReason,

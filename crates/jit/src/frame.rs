@@ -2,65 +2,66 @@
 
 use std::mem::MaybeUninit;
 
-use revm::interpreter::{InputsImpl, Interpreter};
-
-use revm::primitives::U256;
+use revm::{
+    interpreter::{InputsImpl, Interpreter},
+    primitives::U256,
+};
 
 /// An EVM frame as machine code sees it. Machine code reads and writes the fields at their fixed offsets; Rust fills
 /// them in before it enters and takes them out after it left.
 ///
-/// Machine code keeps `gas` and `sp` in registers. It stores them here before every call of `table_op` and `grow`, which
-/// read and may change them, and before it returns.
+/// Machine code keeps `gas` and `sp` in registers. It stores them here before every call of a function that reads or may
+/// change them, and before it returns.
 #[repr(C)]
 #[derive(Debug)]
-pub struct Frame {
+pub(crate) struct Frame {
     /// Gas left.
-    pub gas: u64,
+    pub(crate) gas: u64,
     /// One past the top word of the EVM stack.
-    pub sp: *mut U256,
+    pub(crate) sp: *mut U256,
     /// The bottom of the EVM stack, which has room for 1024 words.
-    pub stack: *mut U256,
+    pub(crate) stack: *mut U256,
     /// This frame's EVM memory.
-    pub memory: *mut u8,
+    pub(crate) memory: *mut u8,
     /// Bytes of EVM memory, a multiple of 32. What lies below is paid for.
-    pub memory_len: u64,
+    pub(crate) memory_len: u64,
     /// The call's input.
-    pub calldata: *const u8,
+    pub(crate) calldata: *const u8,
     /// Bytes of the call's input.
-    pub calldata_len: u64,
+    pub(crate) calldata_len: u64,
     /// Bytes the last call returned.
-    pub return_data_len: u64,
+    pub(crate) return_data_len: u64,
     /// Addresses and value of the call.
-    pub input: *const InputsImpl,
+    pub(crate) input: *const InputsImpl,
     /// Entry number for each program counter of the code that is a jump destination with an entry, else `NO_ENTRY`.
-    pub destinations: *const u16,
+    pub(crate) destinations: *const u16,
     /// Where each entry's code is.
-    pub targets: *const *const u8,
+    pub(crate) targets: *const *const u8,
     /// Runs one instruction of the EVM's own table: `table_op(frame, opcode << 32 | pc)`. Expects `gas` with the
     /// instruction's static gas taken off, the operands in memory and `sp` above them. Returns 0, or 1 if the frame ended
     /// or is suspended.
-    pub table_op: unsafe extern "C" fn(*mut Self, u64) -> u64,
-    /// As `table_op`, for instructions that neither touch memory nor suspend the frame nor can fail but by the host.
-    pub light_table_op: unsafe extern "C" fn(*mut Self, u64) -> u64,
-    /// Gives a word of the block or the transaction in the first word of `scratch`: `host_word(frame, opcode)`.
-    pub host_word: unsafe extern "C" fn(*mut Self, u64),
+    pub(crate) table_op: unsafe extern "C" fn(*mut Self, u64) -> u64,
+    /// As `table_op`, for instructions that neither touch memory nor suspend the frame; `pc` is not looked at.
+    pub(crate) light_table_op: unsafe extern "C" fn(*mut Self, u64) -> u64,
+    /// Gives a word of the block, the transaction or the account in the first word of `scratch`: `host_word(frame, opcode)`.
+    pub(crate) host_word: unsafe extern "C" fn(*mut Self, u64),
     /// Grows memory so that it holds `end` bytes, and pays for it: `grow(frame, end)`. Returns 0, or 1 if that cannot be
     /// paid or is over the limit; then nothing has changed.
-    pub grow: unsafe extern "C" fn(*mut Self, u64) -> u64,
+    pub(crate) grow: unsafe extern "C" fn(*mut Self, u64) -> u64,
     /// The interpreter whose frame this is.
-    pub interpreter: *mut Interpreter,
-    /// The host, of the type that `table_op` and `grow` were made for.
-    pub host: *mut (),
+    pub(crate) interpreter: *mut Interpreter,
+    /// The host, of the type that the functions above were made for.
+    pub(crate) host: *mut (),
     /// The EVM's instruction table, of the type that `table_op` was made for.
-    pub instructions: *const (),
+    pub(crate) instructions: *const (),
     /// Row of the exit table, after the status that says so.
-    pub exit_row: u32,
+    pub(crate) exit_row: u32,
     /// `InstructionResult` as a number, after the status that says so.
-    pub result: u32,
+    pub(crate) result: u32,
     /// Code made to exit at random ([`crate::CompileOptions::forced_exits`]) leaves when this count reaches zero.
-    pub forced_exit_countdown: u64,
+    pub(crate) forced_exit_countdown: u64,
     /// Room for operands and results of operations that are called.
-    pub scratch: MaybeUninit<[U256; 4]>,
+    pub(crate) scratch: MaybeUninit<[U256; 4]>,
 }
 
 /// Status of compiled code: it left at [`Frame::exit_row`], from where the interpreter goes on.

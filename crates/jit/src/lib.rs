@@ -43,7 +43,6 @@ pub use compile::{
     CompileError, CompileOptions, EndedStack, ForcedExitPoints, Limits, SimpleCode, Tier, compile,
 };
 pub use exit::{ExitReason, ExitRow};
-pub use frame::Frame;
 pub use keccak_memo::keccak_memo;
 pub use rules::Rules;
 pub use run::{ForcedExits, Machine, RunCounts};

@@ -18,7 +18,7 @@ use crate::{
 /// The EVM around a frame.
 #[derive(Debug)]
 pub struct Machine<'a, H: Host> {
-    /// The EVM's instruction table: revm's own. Compiled code knows what the opcodes mean.
+    /// The EVM's instruction table: revm's own, or one with the same results. Compiled code knows what the opcodes mean.
     pub instructions: &'a InstructionTable<EthInterpreter, H>,
     /// Its static gas: that of the [`crate::Rules`] the code was compiled for.
     pub gas_table: &'a GasTable,
@@ -112,7 +112,7 @@ impl CompiledCode {
     fn run_with<H: Host>(
         &self,
         interpreter: &mut Interpreter,
-        machine: Machine<'_, H>,
+        mut machine: Machine<'_, H>,
         counts: &mut RunCounts,
         forced: &mut ForcedExits,
     ) -> InterpreterAction {
@@ -128,7 +128,7 @@ impl CompiledCode {
                 return interpreter.run_plain(machine.instructions, machine.gas_table, machine.host);
             };
             counts.entered += 1;
-            let reason = match self.enter_at(at, interpreter, &machine, forced) {
+            let reason = match self.enter_at(at, interpreter, &mut machine, forced) {
                 Left::Exited(reason) => reason,
                 Left::Ended(result) => return ended(interpreter, result),
             };
@@ -163,10 +163,10 @@ impl CompiledCode {
         &self,
         entry: u16,
         interpreter: &mut Interpreter,
-        machine: &Machine<'_, H>,
+        machine: &mut Machine<'_, H>,
         forced: &mut ForcedExits,
     ) -> Left {
-        let host: *const H = &raw const *machine.host;
+        let host: *mut H = &raw mut *machine.host;
         let mut frame = Frame {
             gas: interpreter.gas.remaining(),
             sp: std::ptr::null_mut(),
@@ -176,7 +176,7 @@ impl CompiledCode {
             calldata: std::ptr::NonNull::dangling().as_ptr(),
             calldata_len: 0,
             return_data_len: 0,
-            input: &raw const interpreter.input,
+            input: std::ptr::null(),
             destinations: self.destinations.as_ptr(),
             targets: self.targets.as_ptr().cast(),
             table_op: table_op::<H>,
@@ -184,7 +184,7 @@ impl CompiledCode {
             host_word: host_word::<H>,
             grow: grow::<H>,
             interpreter: std::ptr::null_mut(),
-            host: host.cast_mut().cast(),
+            host: host.cast(),
             instructions: std::ptr::from_ref(machine.instructions).cast(),
             exit_row: 0,
             result: 0,
@@ -192,11 +192,16 @@ impl CompiledCode {
             scratch: std::mem::MaybeUninit::uninit(),
         };
         frame.take_over(interpreter);
-        frame.interpreter = std::ptr::from_mut(interpreter);
+        let interpreter: *mut Interpreter = interpreter;
+        frame.interpreter = interpreter;
+        // SAFETY: it was a reference a moment ago; no reference to the field is made.
+        frame.input = unsafe { &raw const (*interpreter).input };
         // SAFETY: the code was compiled for this bytecode and these rules (contract of `run`); every pointer in the
         // frame lives as long as the call, and the exclusive borrows behind `interpreter` and `host` are not used
-        // meanwhile but by `table_op` and `grow`, through these pointers.
+        // meanwhile but by the functions of the frame, through these pointers.
         let status = unsafe { self.enter()(&raw mut frame, u64::from(entry)) };
+        // SAFETY: as above; machine code has left, so the borrow is exclusive again.
+        let interpreter = unsafe { &mut *interpreter };
         if status == ENDED {
             return Left::Ended(frame.result);
         }

@@ -8,6 +8,9 @@ use revm::{
 use super::opcode::{Kind, kind};
 use crate::{CompileError, Limits, Rules};
 
+/// Machine code names an instruction by opcode and program counter in 32 bits.
+const BYTECODE_BYTES_MAX: usize = 1 << 24;
+
 /// A contract's bytes, padded so that every instruction is whole and the last one stops, and the rules it runs under.
 #[derive(Debug)]
 pub(crate) struct Contract<'a> {
@@ -26,11 +29,12 @@ impl<'a> Contract<'a> {
         limits: &Limits,
     ) -> Result<Self, CompileError> {
         let jumps = bytecode.legacy_jump_table().ok_or(CompileError::NotLegacy)?;
-        if bytecode.len() > limits.bytecode_bytes {
+        let limit = limits.bytecode_bytes.min(BYTECODE_BYTES_MAX);
+        if bytecode.len() > limit {
             return Err(CompileError::TooLarge {
                 what: "bytes of code",
                 got: bytecode.len(),
-                limit: limits.bytecode_bytes,
+                limit,
             });
         }
         Ok(Self {

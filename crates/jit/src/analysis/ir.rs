@@ -11,7 +11,7 @@ use revm::primitives::U256;
 
 use crate::ExitRow;
 
-/// A contract as the back ends get it.
+/// A contract as code generation gets it.
 #[derive(Debug, Default)]
 pub(crate) struct Program {
     /// The traces; the number of a trace is also that of its entry.
@@ -216,7 +216,7 @@ pub(crate) enum Statement {
 /// What an instruction of the table may do besides taking and giving words and gas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Touches {
-    /// Nothing: [`crate::Frame::light_table_op`] is enough.
+    /// Nothing: [`crate::frame::Frame::light_table_op`] is enough.
     Nothing,
     /// It grows or writes memory, changes the return data, or suspends the frame.
     Memory,

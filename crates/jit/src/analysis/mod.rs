@@ -17,7 +17,12 @@ use self::{
     references::{References, straight_length},
     trace::TraceBuilder,
 };
-use crate::{CompileError, CompileOptions, EndedStack, ExitReason, ExitRow, Limits, Rules, Tier};
+use crate::{
+    CompileError, CompileOptions, EndedStack, ExitReason, ExitRow, Limits, Rules, Tier, frame::NO_ENTRY,
+};
+
+/// Entries have numbers of 16 bits, of which one means none.
+const ENTRIES_MAX: usize = NO_ENTRY as usize;
 
 /// Instructions of a destination with several callers that are still copied into each, up to the next jump.
 const COPIED_MAX: usize = 48;
@@ -41,6 +46,7 @@ pub(crate) fn analyse(
         copies_left: copies_allowed(contract.len(), options.tier),
         limits: options.limits,
         ended_stack: options.ended_stack,
+        has_all_entries: false,
         references,
         contract,
     };
@@ -110,6 +116,8 @@ struct Analyser<'a> {
     copies_left: usize,
     limits: Limits,
     ended_stack: EndedStack,
+    /// Whether every jump destination is an entry.
+    has_all_entries: bool,
 }
 
 impl Analyser<'_> {
@@ -125,7 +133,7 @@ impl Analyser<'_> {
             self.program.instructions += trace.instructions;
             self.program.traces.push(trace);
             next += 1;
-            self.check("blocks", self.queue.len(), self.limits.blocks)?;
+            self.check("blocks", self.queue.len(), self.limits.blocks.min(ENTRIES_MAX))?;
             self.check(
                 "instructions",
                 self.program.instructions,
@@ -153,6 +161,9 @@ impl Analyser<'_> {
 
     /// Every jump destination becomes an entry: some jump computes where it goes.
     fn all_destinations_are_entries(&mut self) {
+        if std::mem::replace(&mut self.has_all_entries, true) {
+            return;
+        }
         for pc in self.contract.destinations() {
             self.entry(pc);
         }
