@@ -2,10 +2,11 @@
 
 use std::ops::RangeInclusive;
 
-use alloy_primitives::keccak256;
-use signet_libmdbx::{Rw, TxUnsync, WriteFlags};
+use alloy_primitives::B256;
+use rapid_keccak::Batch;
+use signet_libmdbx::{Rw, TransactionKind, TxUnsync, WriteFlags};
 
-use crate::{HistoryError, Table, tables::Tables, view::View};
+use crate::{HistoryError, Table, codec::BodyIndices, tables::Tables, view::View};
 
 /// Writes the look-ups of all transactions of the blocks that are there; returns how many.
 pub(crate) fn rebuild_lookup(
@@ -19,8 +20,7 @@ pub(crate) fn rebuild_lookup(
         let Some(indices) = view.indices(number)? else {
             break;
         };
-        // The hash of a transaction is the hash of its EIP-2718 bytes.
-        let hashes = view.range(Table::Transactions, indices, |bytes| Some(keccak256(bytes)))?;
+        let hashes = transaction_hashes(&view, indices)?;
         rows.extend(hashes.into_iter().zip(indices.first..));
     }
     rows.sort_unstable();
@@ -29,4 +29,19 @@ pub(crate) fn rebuild_lookup(
         tx.put(table, hash, transaction.to_be_bytes(), WriteFlags::UPSERT)?;
     }
     Ok(rows.len() as u64)
+}
+
+/// The hashes of a block's transactions: each that of its EIP-2718 bytes.
+pub(crate) fn transaction_hashes<K: TransactionKind>(
+    view: &View<'_, K>,
+    indices: BodyIndices,
+) -> Result<Vec<B256>, HistoryError> {
+    let mut encoded = Batch::default();
+    view.range(Table::Transactions, indices, |bytes| {
+        encoded.push_with(|out| out.extend_from_slice(bytes));
+        Some(())
+    })?;
+    let mut hashes = vec![B256::ZERO; encoded.len()];
+    encoded.hash_into(&mut hashes);
+    Ok(hashes)
 }

@@ -1,11 +1,11 @@
 //! Removing blocks from the end.
 
-use alloy_primitives::keccak256;
 use signet_libmdbx::{Rw, TxUnsync};
 
 use crate::{
     BlockId, HistoryError, Table,
     changes::{Chunk, Chunks, remove_chunks},
+    lookup::transaction_hashes,
     tables::Tables,
     view::{View, remove},
 };
@@ -68,8 +68,7 @@ fn lower_first_changes(view: &View<'_, Rw>, head: Option<BlockId>) -> Result<(),
 /// Removes the newest block; returns the number of its transactions.
 fn remove_block(view: &View<'_, Rw>, block: BlockId) -> Result<u64, HistoryError> {
     let indices = view.body_indices(block.number)?;
-    // The hash of a transaction is the hash of its EIP-2718 bytes.
-    let mut hashes = view.range(Table::Transactions, indices, |bytes| Some(keccak256(bytes)))?;
+    let mut hashes = transaction_hashes(view, indices)?;
     hashes.sort_unstable();
     for hash in hashes {
         remove(view, Table::TransactionHashNumbers, hash.as_slice())?;

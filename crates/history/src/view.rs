@@ -208,7 +208,7 @@ impl<'tx, K: TransactionKind> View<'tx, K> {
         &self,
         table: Table,
         indices: BodyIndices,
-        decode: impl Fn(&[u8]) -> Option<T>,
+        mut decode: impl FnMut(&[u8]) -> Option<T>,
     ) -> Result<Vec<T>, HistoryError> {
         let mut values = Vec::new();
         if indices.count == 0 {
