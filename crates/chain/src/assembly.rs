@@ -87,11 +87,7 @@ impl BlockAssembly {
             .transactions
             .iter()
             .for_each(|transaction| self.transactions.push(transaction));
-        mini_block
-            .body()
-            .receipts
-            .iter()
-            .for_each(|receipt| self.receipts.push(receipt));
+        self.receipts.push_all(&mini_block.body().receipts);
         match &mut self.block {
             Some(block) => block.push(mini_block),
             none => *none = Some(OpenBlock::open(mini_block)),

@@ -135,19 +135,19 @@ fn run(
     let mut executor = BlockExecutor::new(Arc::clone(chain.spec()), environment, database, chain.compiler());
     let mut diff = DiffBuilder::new();
     let failed = |error| block_error(number, error);
-    let mut digest = BlockReceipts::begin(chain.spec(), number, &parent.trie);
+    let mut post_states = BlockReceipts::begin(chain.spec(), number, &parent.trie);
     let mut before = executor.begin().map_err(failed)?;
     let parent_hash = block.header.parent_hash;
     before.extend(executor.store_parent_hash(parent_hash).map_err(failed)?);
     diff.push(0, &before);
-    digest.precede(&before);
+    post_states.precede(&before);
     let mut receipts = Vec::with_capacity(block.body.transactions.len());
     for (index, (transaction, sender)) in block.body.transactions.iter().zip(senders).enumerate() {
         let executed = executor
             .execute(transaction, *sender)
             .map_err(|error| transaction_error(number, index, *sender, error))?;
         diff.push(access_index(index + 1), &executed.changes);
-        digest.push(&executed.receipt, &executed.changes);
+        post_states.follow(&executed.changes);
         receipts.push(executed.receipt);
     }
     let withdrawals = block
@@ -164,7 +164,7 @@ fn run(
             block_access_list_hash: compute_block_access_list_hash(list),
         }),
         access_list_items: access_list.map_or(0, total_bal_items),
-        receipts_digest: digest.finish(),
+        receipts_digest: post_states.digest(&receipts),
         gas_used: executor.gas_used(),
         blob_gas_used: executor.blob_gas_used(),
         draft: executor.into_state(),

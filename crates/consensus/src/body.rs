@@ -2,12 +2,12 @@
 
 use alloy_consensus::{
     Transaction,
-    proofs::{calculate_ommers_root, calculate_transaction_root, calculate_withdrawals_root},
+    proofs::{calculate_ommers_root, calculate_withdrawals_root},
 };
 use rapid_chainspec::{ChainSpec, EthereumHardforks};
 use rapid_primitives::{Block, BlockBody, Header};
 
-use crate::{BodyError, Mismatch, TransactionRules};
+use crate::{BodyError, Mismatch, TransactionRules, TransactionsDigester};
 
 /// Most bytes of an encoded block from Osaka on: 10 MiB less 2 MiB for the beacon block (EIP-7934).
 pub const MAX_BLOCK_RLP_BYTES: usize = 8 * 1024 * 1024;
@@ -45,7 +45,7 @@ pub fn verify_body(spec: &ChainSpec, header: &Header, body: &BlockBody) -> Resul
     verify_withdrawals(header, body)?;
     Mismatch::check(
         header.transactions_root,
-        calculate_transaction_root(&body.transactions),
+        TransactionsDigester::digest(&body.transactions),
     )
     .map_err(BodyError::TransactionsRoot)
 }

@@ -1,69 +1,12 @@
 //! Roots of transactions and receipts that grow with the block.
 
-use alloy_consensus::{EMPTY_ROOT_HASH, Eip2718EncodableReceipt, TxReceipt, proofs};
+use alloy_consensus::{Eip2718EncodableReceipt, TxReceipt};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{B256, Bloom, Log};
 use alloy_rlp::{Encodable, RlpEncodable};
-use alloy_trie::{HashBuilder, Nibbles};
 use rapid_primitives::{Receipt, TransactionSigned};
 
-/// Index after which the encoding of an index sorts after the encoding of zero (0x80): 1 to 127 are single bytes below
-/// it, 128 and up are longer and start above it.
-const LAST_SHORT_INDEX: u64 = 0x7f;
-
-/// Root of the trie from index to item (yellow paper, 4.4.3), fed item by item.
-///
-/// A trie builder takes keys in order. The encoded indexes are in order but for the first item, whose key sorts between
-/// those of items 127 and 128; so only that one is held back, and memory stays that of one path.
-#[derive(Clone, Debug, Default)]
-pub struct OrderedRoot {
-    builder: HashBuilder,
-    first: Option<Vec<u8>>,
-    count: u64,
-}
-
-impl OrderedRoot {
-    /// Appends the next item in its trie encoding (EIP-2718 for transactions and receipts).
-    pub fn push(&mut self, item: &[u8]) {
-        let index = self.count;
-        self.count += 1;
-        if index == 0 {
-            self.first = Some(item.to_vec());
-            return;
-        }
-        self.add(index, item);
-        if index == LAST_SHORT_INDEX {
-            self.add_first();
-        }
-    }
-
-    /// How many items were pushed.
-    #[must_use]
-    pub const fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// The root of all items pushed.
-    #[must_use]
-    pub fn root(mut self) -> B256 {
-        if self.count == 0 {
-            return EMPTY_ROOT_HASH;
-        }
-        self.add_first();
-        self.builder.root()
-    }
-
-    fn add_first(&mut self) {
-        if let Some(first) = self.first.take() {
-            self.add(0, &first);
-        }
-    }
-
-    fn add(&mut self, index: u64, item: &[u8]) {
-        let key = alloy_rlp::encode_fixed_size(&index);
-        self.builder.add_leaf(Nibbles::unpack(&key), item);
-    }
-}
+use crate::{OrderedRoot, blooms::blooms};
 
 /// The transactions root, fed transaction by transaction.
 #[derive(Clone, Debug, Default)]
@@ -89,7 +32,11 @@ impl TransactionsDigester {
     /// The root of these transactions.
     #[must_use]
     pub fn digest(transactions: &[TransactionSigned]) -> B256 {
-        proofs::calculate_transaction_root(transactions)
+        let mut digester = Self::default();
+        transactions
+            .iter()
+            .for_each(|transaction| digester.push(transaction));
+        digester.finish()
     }
 }
 
@@ -116,7 +63,7 @@ impl ReceiptsDigest {
     #[must_use]
     pub fn of(receipts: &[Receipt]) -> Self {
         let mut digester = ReceiptsDigester::default();
-        receipts.iter().for_each(|receipt| digester.push(receipt));
+        digester.push_all(receipts);
         digester.finish()
     }
 
@@ -131,7 +78,7 @@ impl ReceiptsDigest {
     }
 }
 
-/// Receipts root and bloom, fed receipt by receipt.
+/// Receipts root and bloom, fed as receipts come.
 #[derive(Clone, Debug, Default)]
 pub struct ReceiptsDigester {
     root: OrderedRoot,
@@ -140,13 +87,14 @@ pub struct ReceiptsDigester {
 }
 
 impl ReceiptsDigester {
-    /// Appends the next receipt of a block from Byzantium on.
-    pub fn push(&mut self, receipt: &Receipt) {
-        let bloom = receipt.bloom();
-        self.logs_bloom |= bloom;
-        self.buffer.clear();
-        receipt.eip2718_encode_with_bloom(&bloom, &mut self.buffer);
-        self.root.push(&self.buffer);
+    /// Appends the next receipts of a block from Byzantium on.
+    pub fn push_all(&mut self, receipts: &[Receipt]) {
+        for (receipt, bloom) in receipts.iter().zip(blooms(receipts)) {
+            self.logs_bloom |= bloom;
+            self.buffer.clear();
+            receipt.eip2718_encode_with_bloom(&bloom, &mut self.buffer);
+            self.root.push(&self.buffer);
+        }
     }
 
     /// Appends the next receipt of a block before Byzantium, whose receipts hold the state root after their

@@ -22,6 +22,7 @@
 //! - A timestamp in the future is for the caller to refuse, who has a clock.
 
 mod assemble;
+mod blooms;
 mod body;
 mod difficulty;
 mod digest;
@@ -29,6 +30,7 @@ mod environment;
 mod error;
 mod header;
 mod ommers;
+mod ordered_root;
 mod parent;
 mod post_execution;
 mod transaction;
@@ -36,13 +38,14 @@ mod transaction;
 pub use assemble::{BlockResult, assemble_header};
 pub use body::{MAX_BLOCK_RLP_BYTES, verify_body};
 pub use difficulty::next_difficulty;
-pub use digest::{OrderedRoot, ReceiptsDigest, ReceiptsDigester, TransactionsDigester};
+pub use digest::{ReceiptsDigest, ReceiptsDigester, TransactionsDigester};
 pub use environment::{EnvironmentError, NextBlockAttributes, next_block_environment, next_gas_limit};
 pub use error::{BodyError, HeaderError, HeaderField, Mismatch, PostExecutionError, TransactionError};
 pub use header::{MAX_EXTRA_DATA_BYTES, MAX_GAS_LIMIT, MIN_GAS_LIMIT, verify_header};
 pub use ommers::{
     Ancestor, MAX_OMMER_DEPTH, MAX_OMMERS, OMMER_ANCESTORS, OmmerError, OmmersError, verify_ommers,
 };
+pub use ordered_root::OrderedRoot;
 pub use parent::verify_header_against_parent;
 pub use post_execution::{BLOCK_ACCESS_LIST_ITEM_GAS, ExecutionOutcome, verify_post_execution};
 pub use transaction::TransactionRules;
