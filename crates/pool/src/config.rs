@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use alloy_primitives::{Address, map::AddressHashSet};
+use rapid_primitives::MemoryPressureCell;
 
-use crate::{DecodeLimits, LaneConfig, Origin};
+use crate::{DecodeLimits, LaneConfig, Origin, lane::LANES};
 
 /// One ether in wei.
 const ETHER: u128 = 1_000_000_000_000_000_000;
@@ -80,6 +81,12 @@ pub struct PoolConfig {
     pub idle_sender_retention: Duration,
     /// Lanes.
     pub lanes: LaneConfig,
+    /// How near the process is to its memory limit, stored by who watches it. At [`Soft`] creations outside the lanes
+    /// `System` and `Critical` and the whole lane `Bulk` are refused, at [`Hard`] everything is.
+    ///
+    /// [`Soft`]: rapid_primitives::MemoryPressure::Soft
+    /// [`Hard`]: rapid_primitives::MemoryPressure::Hard
+    pub memory: MemoryPressureCell,
 }
 
 impl PoolConfig {
@@ -108,7 +115,14 @@ impl PoolConfig {
             idle_senders_max: 65_536,
             idle_sender_retention: Duration::from_secs(10),
             lanes: LaneConfig::default(),
+            memory: MemoryPressureCell::default(),
         }
+    }
+
+    /// Bytes of encodings that all sub-pools may hold together.
+    #[must_use]
+    pub const fn bytes_max(&self) -> usize {
+        LANES * self.pending.bytes_max + self.base_fee.bytes_max + self.queued.bytes_max
     }
 
     /// What a transaction is decoded against.

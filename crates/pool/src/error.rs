@@ -14,7 +14,8 @@ const INTERNAL: i32 = -32603;
 /// Why a transaction did not enter the pool.
 ///
 /// The display text is what a client is told; [`PoolError::code`] is the JSON-RPC code that goes with it. All but
-/// the last group are the sender's to fix; [`PoolError::Busy`] and [`PoolError::Full`] are worth another attempt.
+/// the last group are the sender's to fix; those that name no room are worth another attempt. Those of short memory have
+/// the code of a full pool, which is the nearest reth has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PoolError {
     // The bytes are no transaction of this chain.
@@ -125,6 +126,12 @@ pub enum PoolError {
     /// The lane, sub-pool or sender is at its limit.
     #[error("txpool is full")]
     Full(Limit),
+    /// Memory is above the soft mark: creations and the `Bulk` lane wait.
+    #[error("memory is low: contract creations and bulk transactions are not accepted for now")]
+    MemoryLow,
+    /// Memory is above the hard mark: nothing is taken in.
+    #[error("node is read-only: its memory is nearly used up")]
+    ReadOnly,
     /// The recovery queue is at its limit.
     #[error("server is busy: signature recovery queue is full")]
     Busy,
@@ -180,7 +187,9 @@ impl PoolError {
             | Self::TipAboveFeeCap
             | Self::SenderNotEoa
             | Self::InsufficientFunds { .. }
-            | Self::Full(_) => REJECTED,
+            | Self::Full(_)
+            | Self::MemoryLow
+            | Self::ReadOnly => REJECTED,
             Self::StateUnavailable(_) | Self::RecoveryLost => INTERNAL,
         }
     }
@@ -238,6 +247,8 @@ impl PoolError {
             Self::Full(Limit::BaseFee) => "base_fee_pool_full",
             Self::Full(Limit::Queued) => "queued_pool_full",
             Self::Full(Limit::Sender) => "sender_full",
+            Self::MemoryLow => "memory_low",
+            Self::ReadOnly => "read_only",
             Self::Busy => "busy",
             Self::StateUnavailable(_) => "state_unavailable",
             Self::RecoveryLost => "recovery_lost",

@@ -24,6 +24,7 @@ mod config;
 mod decode;
 mod discard;
 mod error;
+mod growth;
 mod head;
 mod lane;
 mod lane_queue;

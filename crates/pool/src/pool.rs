@@ -10,6 +10,7 @@ use tokio::sync::broadcast;
 use crate::{
     HeadInfo, IngressGuard, Limit, Origin, PoolConfig, PoolError, PooledTransaction, ReadyQueue,
     decode::{decode_and_recover, decode_bytes_and_recover},
+    growth::{check_growth, check_writable},
     sender::{Entry, SenderQueue},
     shard::Shard,
     shared::{DropReason, Shared},
@@ -170,6 +171,8 @@ impl Pool {
         head: &HeadInfo,
     ) -> Result<Candidate, PoolError> {
         let config = &self.shared.config;
+        let pressure = config.memory.load();
+        check_writable(pressure)?;
         if self.shared.contains(&transaction.hash()) {
             return Err(PoolError::AlreadyKnown);
         }
@@ -183,6 +186,7 @@ impl Pool {
         }
         transaction.origin = origin;
         transaction.lane = config.lanes.classify(&transaction);
+        check_growth(pressure, &transaction)?;
         Ok(Candidate {
             transaction: Arc::new(transaction),
             account,

@@ -15,6 +15,7 @@ mod block;
 mod change;
 mod diff;
 mod environment;
+mod memory;
 mod mini_block;
 mod number;
 mod record;
@@ -24,6 +25,7 @@ pub use block::{Block, BlockBody, Header, Receipt, Recovered, SealedBlock, Trans
 pub use change::{Account, AccountChange, CodeChange, Fate};
 pub use diff::{DiffBuilder, FateAt, StateDiff};
 pub use environment::BlockEnvironment;
+pub use memory::{MemoryPressure, MemoryPressureCell};
 pub use mini_block::{
     AmsterdamClose, BlockClose, BlockPosition, MiniBlock, MiniBlockBody, MiniBlockHeader, ProofOfWorkSeal,
     Rewind, SealedMiniBlock,

@@ -5,6 +5,7 @@ mod consumer;
 mod decoding;
 mod lanes;
 mod limits;
+mod memory;
 mod nonce_order;
 mod sender_queue;
 mod stress;
