@@ -144,16 +144,14 @@ impl Driver {
     /// Moves the head. Everything is durable under the log's policy and published on return.
     ///
     /// # Errors
-    /// [`ChainError::DiskNearlyFull`] before anything was written. After any other, the log or history failed: nothing
+    /// [`ChainError::DiskNearlyFull`] or [`ChainError::MemoryNearlyFull`] before anything was written. After any other, the log or history failed: nothing
     /// may be announced any more, and a restart finds the head where the log says.
     pub(crate) fn advance(&self, advance: Advance) -> Result<(), ChainError> {
         let Advance {
             take_back,
             extensions,
         } = advance;
-        if !self.has_room() {
-            return Err(ChainError::DiskNearlyFull);
-        }
+        self.check_room()?;
         self.write(take_back.as_ref(), &extensions)?;
         let state = self.chain().state();
         let mut next = Vec::with_capacity(extensions.len());

@@ -13,7 +13,7 @@ use rapid_consensus::{NextBlockAttributes, next_block_environment};
 use rapid_evm::{BlockHashes, Compiler};
 use rapid_history::History;
 use rapid_log::{Checkpoints, Log};
-use rapid_primitives::{BlockEnvironment, CommitSequence, SealedBlock, SealedMiniBlock};
+use rapid_primitives::{BlockEnvironment, CommitSequence, MemoryPressureCell, SealedBlock, SealedMiniBlock};
 use rapid_state::State;
 use rapid_trie::AccountProof;
 use tokio::sync::broadcast;
@@ -95,6 +95,7 @@ pub(crate) struct Shared {
     /// How often blocks were taken back, counted before history loses them.
     reorganisations: AtomicU64,
     compiler: OnceLock<Compiler>,
+    memory: MemoryPressureCell,
     pub(crate) checkpoint_log_bytes: u64,
 }
 
@@ -128,6 +129,7 @@ impl Shared {
             events: broadcast::channel(EVENT_QUEUE_LEN).0,
             reorganisations: AtomicU64::new(0),
             compiler: OnceLock::new(),
+            memory: MemoryPressureCell::default(),
             checkpoint_log_bytes: parts.checkpoint_log_bytes,
         }
     }
@@ -179,6 +181,12 @@ impl Chain {
     pub fn compiler(&self) -> &Compiler {
         static NONE: Compiler = Compiler::none();
         self.shared.compiler.get().unwrap_or(&NONE)
+    }
+
+    /// How near the process is to its memory limit: stored by who watches it, obeyed by the [`Driver`](crate::Driver).
+    #[must_use]
+    pub fn memory(&self) -> &MemoryPressureCell {
+        &self.shared.memory
     }
 
     /// History, for what is older than memory.

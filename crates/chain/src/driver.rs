@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rapid_log::DiskState;
-use rapid_primitives::{CommitSequence, MiniBlockNumber, SealedMiniBlock};
+use rapid_primitives::{CommitSequence, MemoryPressure, MiniBlockNumber, SealedMiniBlock};
 use rapid_state::Snapshot;
 
 use crate::{
@@ -103,10 +103,43 @@ impl Driver {
         &self.background
     }
 
-    /// Whether the disk has room for production to go on.
+    /// How near the process is to its memory limit. One atomic load.
+    #[must_use]
+    pub fn memory(&self) -> MemoryPressure {
+        self.chain.memory().load()
+    }
+
+    /// Whether disk and memory have room for production to go on.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.chain.shared.log.disk_state() == DiskState::Ok
+        self.check_room().is_ok()
+    }
+
+    /// # Errors
+    /// [`ChainError::DiskNearlyFull`], [`ChainError::MemoryNearlyFull`].
+    pub(crate) fn check_room(&self) -> Result<(), ChainError> {
+        if self.chain.shared.log.disk_state() != DiskState::Ok {
+            return Err(ChainError::DiskNearlyFull);
+        }
+        self.check_memory()
+    }
+
+    /// # Errors
+    /// [`ChainError::MemoryNearlyFull`].
+    pub(crate) fn check_memory(&self) -> Result<(), ChainError> {
+        match self.memory() {
+            MemoryPressure::None | MemoryPressure::Soft => Ok(()),
+            MemoryPressure::Hard => Err(ChainError::MemoryNearlyFull),
+        }
+    }
+
+    /// Makes every record appended so far durable, whatever the policy.
+    ///
+    /// # Errors
+    /// [`ChainError::Log`]; nothing may be announced any more.
+    pub fn sync_log(&self) -> Result<(), ChainError> {
+        self.chain.shared.log.sync()?;
+        Ok(())
     }
 
     /// Ends the chain's own thread after it has written what was handed over, and makes log and history durable.

@@ -58,6 +58,9 @@ pub enum ChainError {
     /// The disk is nearly full: nothing more is taken in before there is room.
     #[error("the disk is nearly full")]
     DiskNearlyFull,
+    /// Memory is above the hard mark: nothing more is taken in before there is room.
+    #[error("memory is nearly used up: the node is read-only")]
+    MemoryNearlyFull,
     /// The thread that writes history has stopped; its error was logged.
     #[error("history writer has stopped")]
     HistoryStopped,

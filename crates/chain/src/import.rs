@@ -294,6 +294,7 @@ impl Importer {
         let watch = Stopwatch::start();
         let root_before = self.work.root;
         let parent_block = self.block(parent)?.ok_or_else(|| self.unknown_parent(link))?;
+        self.driver.check_memory()?;
         let inserted = ready(self, &parent_block.header)
             .and_then(|(block, senders)| self.execute(block, senders))
             .inspect_err(|error| {

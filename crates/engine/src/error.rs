@@ -108,5 +108,6 @@ pub(crate) const fn is_fatal(error: &ChainError) -> bool {
             | ChainError::VersionGone(_)
             | ChainError::Environment(_)
             | ChainError::DiskNearlyFull
+            | ChainError::MemoryNearlyFull
     )
 }

@@ -23,6 +23,9 @@
 //!   the head by then).
 //! - A head that is canonical but below the finalized block is answered `VALID` and changes nothing (reth: -38006). A
 //!   branch that leaves the chain below the finalized block is refused with -38006.
+//! - Above the hard mark of memory a payload whose parent is known, and a fork choice that moves the head to a new block,
+//!   fail with an internal error: after `SYNCING` the consensus client would go on and count on this node to fetch what is
+//!   missing, which it cannot; after an error it keeps the block and sends it again.
 //! - Side branches are executed when they arrive, as in reth: nothing is answered with `ACCEPTED`.
 //!
 //! # Limits

@@ -116,6 +116,7 @@ mod tests {
         for failure in [
             ChainError::HistoryStopped.into(),
             ChainError::DiskNearlyFull.into(),
+            ChainError::MemoryNearlyFull.into(),
             ChainError::CodeMissing(OLDER).into(),
             ImportError::OpenBlock(3),
         ] {

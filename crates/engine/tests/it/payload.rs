@@ -3,7 +3,7 @@
 use alloy_primitives::{B256, Bytes};
 use alloy_rpc_types_engine::ExecutionPayloadInputV2;
 use rapid_engine::{NewPayload, ORPHANS_MAX, payload_bodies_by_hash, payload_bodies_by_range};
-use rapid_primitives::Block;
+use rapid_primitives::{Block, MemoryPressure};
 
 use crate::{
     bed::{Bed, Status},
@@ -26,6 +26,28 @@ fn a_valid_block_is_valid_again_and_moves_no_head() {
         assert_eq!(bed.send(&block), Status::Valid(hash(&block)));
     }
     assert_eq!(bed.head(), genesis);
+}
+
+#[test]
+fn a_node_above_the_hard_mark_fails_and_says_nothing_of_the_block() {
+    let (mut maker, bed) = (Maker::new(), Bed::new());
+    let first = maker.block(&maker.genesis(), vec![transfer(0)], "");
+    let second = maker.block(&first.header, Vec::new(), "");
+    bed.send_valid(std::slice::from_ref(&first));
+    bed.chain.memory().store(MemoryPressure::Hard);
+    let error = bed.try_payload(new_payload(&second)).unwrap_err();
+    assert_eq!(error.code(), -32603);
+    assert!(error.detail().unwrap().contains("read-only"), "{error:?}");
+    assert_eq!(
+        bed.send(&first),
+        Status::Valid(hash(&first)),
+        "what is known is known"
+    );
+    let error = bed.choose_all(hash(&first), B256::ZERO, B256::ZERO).unwrap_err();
+    assert_eq!((error.code(), bed.head()), (-32603, hash_of_genesis(&maker)));
+    bed.chain.memory().store(MemoryPressure::Soft);
+    bed.send_valid(std::slice::from_ref(&second));
+    assert_eq!(bed.choose(hash(&second)), Status::Valid(hash(&second)));
 }
 
 #[test]
