@@ -8,7 +8,11 @@ use rapid_chain::Driver;
 use rapid_pool::Pool;
 use rapid_primitives::{CommitSequence, SealedMiniBlock};
 
-use crate::{SequencerError, cut::Cut, metrics::CommitMetrics};
+use crate::{
+    SequencerError,
+    cut::{CommitOrder, Cut},
+    metrics::CommitMetrics,
+};
 
 /// Mini-blocks that may wait for the committer; the loop waits when it is full. It is the only thing that makes the
 /// loop wait.
@@ -24,7 +28,7 @@ pub(crate) struct Published {
 pub(crate) struct Committer {
     pub(crate) driver: Arc<Driver>,
     pub(crate) pool: Pool,
-    pub(crate) cuts: Receiver<Cut>,
+    pub(crate) cuts: Receiver<CommitOrder>,
     pub(crate) published: Sender<Published>,
     /// Hash of the newest mini-block.
     pub(crate) tip: B256,
@@ -43,17 +47,25 @@ impl Committer {
     pub(crate) fn run(mut self) -> Result<(), SequencerError> {
         while let Ok(first) = self.cuts.recv() {
             let mut batch = Vec::with_capacity(COMMIT_QUEUE_LEN);
-            batch.push(self.write(first)?);
+            let mut next = Some(first);
+            let mut make_durable = false;
             // What came meanwhile shares the sync.
-            while batch.len() < COMMIT_QUEUE_LEN {
-                let Ok(next) = self.cuts.try_recv() else { break };
-                batch.push(self.write(next)?);
+            while let Some(order) = next {
+                match order {
+                    CommitOrder::Commit(cut) => batch.push(self.write(cut)?),
+                    CommitOrder::MakeDurable => make_durable = true,
+                }
+                let full = batch.len() == COMMIT_QUEUE_LEN;
+                next = if full { None } else { self.cuts.try_recv().ok() };
             }
             if let Some(last) = batch.last() {
                 self.driver.wait_announceable(last.mini_block.number())?;
             }
             for written in batch {
                 self.publish(written);
+            }
+            if make_durable {
+                self.driver.sync_log()?;
             }
         }
         Ok(())

@@ -22,7 +22,7 @@ pub(crate) enum CutReason {
     BlockClosed,
     /// The loop waits for the hash of the parent block.
     AwaitingParent,
-    /// Production stops: the node shuts down, or the disk is nearly full.
+    /// Production stops: the node shuts down, or disk or memory is nearly full.
     Stopping,
 }
 
@@ -68,6 +68,19 @@ impl Gathered {
             self.changes.push((index, changes));
         }
     }
+}
+
+/// What the loop asks of the committer.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "all but a few are cuts, and few are on their way"
+)]
+pub(crate) enum CommitOrder {
+    /// Commit and publish this.
+    Commit(Cut),
+    /// Make durable what came before, whatever the policy: production stops for longer.
+    MakeDurable,
 }
 
 /// A mini-block on its way to the committer.

@@ -12,12 +12,14 @@ use rapid_chainspec::EthereumHardforks;
 use rapid_consensus::{NextBlockAttributes, next_block_environment};
 use rapid_evm::ExecutionError;
 use rapid_pool::{DiscardReason, PooledTransaction, ReadyQueue};
-use rapid_primitives::{BlockClose, BlockEnvironment, BlockPosition, Header, MiniBlockNumber};
+use rapid_primitives::{
+    BlockClose, BlockEnvironment, BlockPosition, Header, MemoryPressure, MiniBlockNumber,
+};
 
 use crate::{
     BlockPolicy, EmptyBlocks, Host, SequencerConfig, SequencerError, TimestampPolicy,
     control::Control,
-    cut::{Cut, CutReason, Gathered},
+    cut::{CommitOrder, Cut, CutReason, Gathered},
     discard::discard_reason,
     early_seal::EarlySealBucket,
     finaliser::SealedHash,
@@ -30,8 +32,11 @@ use crate::{
 const HELD_MAX: usize = 1_024;
 /// How long the loop sleeps at most when nothing is due: it is woken when something comes.
 const IDLE_SLEEP: Duration = Duration::from_secs(1);
-/// How often a paused loop looks whether the disk has room again.
+/// How often a paused loop looks whether there is room again.
 const PAUSED_SLEEP: Duration = Duration::from_millis(100);
+/// Above the soft mark of memory the loop rests after each mini-block this many times as long as it took, a mini-block
+/// interval at most counted: so it executes at most a quarter of the time, and grows the state at a quarter of the rate.
+const REST_FACTOR: u32 = 3;
 
 /// The newest closed block, as far as the next one depends on it.
 pub(crate) struct Parent {
@@ -48,7 +53,7 @@ pub(crate) struct LoopStart<C> {
     pub(crate) driver: Arc<Driver>,
     pub(crate) ready: ReadyQueue,
     pub(crate) control: Arc<Control>,
-    pub(crate) cuts: Sender<Cut>,
+    pub(crate) cuts: Sender<CommitOrder>,
     pub(crate) hashes: Receiver<SealedHash>,
     pub(crate) parent: Parent,
     /// The block that was open when the node stopped.
@@ -65,7 +70,7 @@ pub(crate) struct HotLoop<C> {
     driver: Arc<Driver>,
     ready: ReadyQueue,
     control: Arc<Control>,
-    cuts: Sender<Cut>,
+    cuts: Sender<CommitOrder>,
     hashes: Receiver<SealedHash>,
     metrics: LoopMetrics,
     schedule: Schedule,
@@ -75,6 +80,8 @@ pub(crate) struct HotLoop<C> {
     number: MiniBlockNumber,
     time_us: u64,
     last_cut: Instant,
+    /// Nothing is executed before, because memory is low.
+    rests_until: Option<Instant>,
     /// Parent of the block whose opening waits for the next second.
     waits_since: Option<u64>,
     /// What was executed since then, and the block's totals at that moment.
@@ -136,6 +143,7 @@ impl<C: Host> HotLoop<C> {
             gathered: Gathered::default(),
             gathered_from: block.as_ref().map(OpenBlock::position).unwrap_or_default(),
             last_cut: now,
+            rests_until: None,
             waits_since: None,
             config,
             host,
@@ -163,6 +171,10 @@ impl<C: Host> HotLoop<C> {
             self.cut_due_mini_block(now)?;
             if !self.driver.has_room() {
                 self.pause()?;
+                continue;
+            }
+            if let Some(until) = self.rests_until {
+                self.rest(now, until);
                 continue;
             }
             if let Some(delay) = self.opening_delay() {
@@ -296,14 +308,23 @@ impl<C: Host> HotLoop<C> {
         block.mini_block_cut();
         self.gathered_from = block.position();
         self.metrics.cuts[reason as usize].increment(1);
-        self.metrics.interval.record(cut_at.duration_since(self.last_cut));
+        let took = cut_at.duration_since(self.last_cut);
+        self.metrics.interval.record(took);
         self.metrics.commit_queue.set(self.cuts.len() as f64);
         self.last_cut = cut_at;
-        if self.cuts.send(cut).is_err() {
+        if self.driver.memory() != MemoryPressure::None {
+            self.rests_until = Some(cut_at + took.min(self.config.mini_block_interval) * REST_FACTOR);
+            self.metrics.rests.increment(1);
+        }
+        self.order(CommitOrder::Commit(cut));
+        Ok(())
+    }
+
+    fn order(&self, order: CommitOrder) {
+        if self.cuts.send(order).is_err() {
             // The committer failed and has said why.
             self.control.stop();
         }
-        Ok(())
     }
 
     // ---- blocks
@@ -509,6 +530,13 @@ impl<C: Host> HotLoop<C> {
     }
 
     fn wait(&mut self, until: Instant) -> Result<(), SequencerError> {
+        let deadline = self.next_due(until);
+        self.ready.wait_until(deadline);
+        Ok(())
+    }
+
+    /// When something is to be cut or closed; `until` if nothing is before.
+    fn next_due(&self, until: Instant) -> Instant {
         let mut deadline = until;
         if !self.gathered.is_empty() {
             deadline = deadline.min(self.schedule.mini_block.due());
@@ -516,14 +544,31 @@ impl<C: Host> HotLoop<C> {
         if let Some(block) = &self.schedule.block {
             deadline = deadline.min(block.due());
         }
-        self.ready.wait_until(deadline);
-        Ok(())
+        deadline
     }
 
-    /// The disk is nearly full: what was executed still goes out, nothing more is executed.
+    /// Memory is low: blocks are still closed in time, but nothing is executed. The lanes fill up meanwhile and then
+    /// refuse, which is how senders are slowed down.
+    fn rest(&mut self, now: Instant, until: Instant) {
+        if now >= until {
+            self.rests_until = None;
+            return;
+        }
+        let due = self.next_due(until.min(now + PAUSED_SLEEP));
+        std::thread::sleep(due.saturating_duration_since(now));
+    }
+
+    /// Disk or memory is nearly full: what was executed still goes out and becomes durable, nothing more is executed.
+    ///
+    /// Where it is memory, which seldom comes back, the block is closed too: its receipts get their hash.
     fn pause(&mut self) -> Result<(), SequencerError> {
         self.metrics.paused.set(1.0);
+        let has_transactions = self.block.as_ref().is_some_and(|block| !block.is_empty());
+        if has_transactions && self.driver.memory() == MemoryPressure::Hard {
+            self.close_block()?;
+        }
         self.cut(CutReason::Stopping, None)?;
+        self.order(CommitOrder::MakeDurable);
         while !self.driver.has_room() && !self.control.is_stopping() {
             std::thread::sleep(PAUSED_SLEEP);
         }

@@ -15,7 +15,8 @@
 //! | `rapid_reth_sequencer_discarded_total` | popped, but not executable |
 //! | `rapid_reth_sequencer_timestamp_waits_total` | block openings that waited for the next second |
 //! | `rapid_reth_sequencer_held_transactions` | waiting for the hash of the parent |
-//! | `rapid_reth_sequencer_production_paused` | 1 while the disk is nearly full |
+//! | `rapid_reth_sequencer_production_paused` | 1 while disk or memory is nearly full |
+//! | `rapid_reth_sequencer_rests_total` | mini-blocks after which production rested because memory is low |
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
@@ -33,6 +34,7 @@ pub(crate) struct LoopMetrics {
     pub(crate) timestamp_waits: Counter,
     pub(crate) held: Gauge,
     pub(crate) paused: Gauge,
+    pub(crate) rests: Counter,
 }
 
 impl LoopMetrics {
@@ -49,6 +51,7 @@ impl LoopMetrics {
             timestamp_waits: counter!("rapid_reth_sequencer_timestamp_waits_total"),
             held: gauge!("rapid_reth_sequencer_held_transactions"),
             paused: gauge!("rapid_reth_sequencer_production_paused"),
+            rests: counter!("rapid_reth_sequencer_rests_total"),
         }
     }
 }

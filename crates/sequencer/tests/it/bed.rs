@@ -53,8 +53,26 @@ impl Bed {
         Self::start_in(tempfile::tempdir().unwrap(), Arc::new(spec), config)
     }
 
+    /// [`start`](Self::start) with another policy than that of the other tests.
+    pub(crate) fn start_durable(spec: ChainSpec, config: SequencerConfig, durability: Durability) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut chain = chain_config(&dir);
+        chain.log.durability = durability;
+        Self::start_on(dir, &chain, Arc::new(spec), config)
+    }
+
     fn start_in(dir: TempDir, spec: Arc<ChainSpec>, config: SequencerConfig) -> Self {
-        let opened = Chain::open(Arc::clone(&spec), &chain_config(&dir)).unwrap();
+        let chain = chain_config(&dir);
+        Self::start_on(dir, &chain, spec, config)
+    }
+
+    fn start_on(
+        dir: TempDir,
+        chain_config: &ChainConfig,
+        spec: Arc<ChainSpec>,
+        config: SequencerConfig,
+    ) -> Self {
+        let opened = Chain::open(Arc::clone(&spec), chain_config).unwrap();
         let chain = opened.chain.clone();
         let pool = pool_of(&chain, &spec);
         let sequencer = Sequencer::start(config.clone(), SystemHost, opened, pool.clone()).unwrap();

@@ -4,4 +4,5 @@
 
 mod bed;
 mod blocks;
+mod memory;
 mod restart;
