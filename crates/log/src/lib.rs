@@ -39,8 +39,8 @@ mod storage;
 mod window;
 
 pub use checkpoint::{
-    CheckpointEntries, CheckpointEntry, CheckpointError, CheckpointMeta, CheckpointReader, CheckpointTotals,
-    CheckpointWriter, Checkpoints,
+    CheckpointEntries, CheckpointEntry, CheckpointError, CheckpointMeta, CheckpointReader, CheckpointSize,
+    CheckpointTotals, CheckpointWriter, Checkpoints, newest_checkpoint_size,
 };
 pub use config::{DiskState, LogConfig};
 pub use durability::{Durability, DurabilityParseError};

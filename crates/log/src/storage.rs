@@ -105,6 +105,13 @@ pub trait StorageFile: fmt::Debug + Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FileStorage;
 
+impl FileStorage {
+    /// Opens an existing file to read it only.
+    pub(crate) fn open_to_read(path: &Path) -> io::Result<Arc<dyn StorageFile>> {
+        Ok(Arc::new(OpenFile(File::open(path)?)))
+    }
+}
+
 impl Storage for FileStorage {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         fs::create_dir_all(dir)

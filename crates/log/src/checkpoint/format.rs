@@ -28,6 +28,13 @@ pub(super) const MAX_PIECE_BYTES: usize = 16 << 20;
 /// Largest content of a chunk: an open one plus one piece.
 pub(super) const MAX_CHUNK_BYTES: usize = CHUNK_BYTES + MAX_PIECE_BYTES + 256;
 
+/// An account's entry: tag, address, nonce, balance, code hash.
+pub(super) const ACCOUNT_BYTES: u64 = 1 + 20 + 8 + 32 + 32;
+/// A slot's entry: tag, key, value.
+pub(super) const SLOT_BYTES: u64 = 1 + 32 + 32;
+/// What stands before the bytes of a code: tag, hash, length.
+pub(super) const CODE_HEAD_BYTES: u64 = 1 + 32 + 4;
+
 const MAGIC: &[u8; 8] = b"RRETHCKP";
 const META_BYTES: usize = 8 + 4 + 8 + 32 + 8 + 32;
 

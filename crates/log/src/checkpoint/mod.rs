@@ -10,6 +10,7 @@
 
 mod format;
 mod reader;
+mod size;
 mod writer;
 
 use std::{
@@ -22,6 +23,7 @@ use alloy_primitives::{B256, Bytes};
 use rapid_primitives::MiniBlockNumber;
 
 pub use reader::{CheckpointEntries, CheckpointEntry, CheckpointReader};
+pub use size::{CheckpointSize, newest_checkpoint_size};
 pub use writer::CheckpointWriter;
 
 use crate::storage::Storage;

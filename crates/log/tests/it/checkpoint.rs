@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
 use proptest::prelude::*;
-use rapid_log::{CheckpointEntry, CheckpointError, CheckpointMeta, CheckpointTotals, Checkpoints};
+use rapid_log::{
+    CheckpointEntry, CheckpointError, CheckpointMeta, CheckpointTotals, Checkpoints, newest_checkpoint_size,
+};
 use rapid_primitives::{Account, MiniBlockNumber};
 
 use crate::{
@@ -258,4 +260,35 @@ proptest! {
         let verified = checkpoints.latest().and_then(|reader| reader.unwrap().verify());
         prop_assert!(verified.is_err());
     }
+}
+
+#[test]
+fn the_size_is_told_without_changing_anything() {
+    let dir = tempfile::tempdir().unwrap();
+    let nowhere = dir.path().join("nowhere");
+    assert_eq!(newest_checkpoint_size(&nowhere).unwrap(), None);
+    assert!(!nowhere.exists());
+
+    let checkpoints = Checkpoints::open(dir.path(), files()).unwrap();
+    let older = write(&checkpoints, 4, &content(3, 10)).unwrap();
+    let totals = write(&checkpoints, 5, &content(4, 20_000)).unwrap();
+    std::fs::write(dir.path().join("0000000000000006.checkpoint.tmp"), b"unfinished").unwrap();
+    let size = newest_checkpoint_size(dir.path()).unwrap().unwrap();
+    let path = dir.path().join("0000000000000005.checkpoint");
+    assert_eq!(size.totals, Some(totals));
+    assert_eq!(size.file_bytes, path.metadata().unwrap().len());
+    let code = 1_000 + 2_000 + 3_000;
+    assert!((code..code + 1_000).contains(&size.code_bytes()), "{size:?}");
+    assert_eq!(dir.path().read_dir().unwrap().count(), 3);
+
+    // Recovery falls back to the one before, and so does this.
+    std::fs::write(&path, [0; 1_000]).unwrap();
+    let size = newest_checkpoint_size(dir.path()).unwrap().unwrap();
+    assert_eq!(size.totals, Some(older));
+    std::fs::write(dir.path().join("0000000000000004.checkpoint"), b"").unwrap();
+    let size = newest_checkpoint_size(dir.path()).unwrap().unwrap();
+    assert_eq!(
+        (size.totals, size.file_bytes, size.code_bytes()),
+        (None, 1_000, 0)
+    );
 }
