@@ -8,7 +8,7 @@ use rapid_pool::PoolConfig;
 use rapid_rpc::{DevSigners, EngineInfo, EthConfig, RpcServerConfig};
 use rapid_sequencer::SequencerConfig;
 
-use crate::{CompilerConfig, DataDir};
+use crate::{CompilerConfig, DataDir, MemoryConfig};
 
 /// What a node does.
 #[derive(Clone, Debug)]
@@ -67,6 +67,8 @@ pub struct NodeConfig {
     pub role: Role,
     /// Durability and sizes of the mini-block log.
     pub log: LogConfig,
+    /// How much memory there is, and what happens near the limit.
+    pub memory: MemoryConfig,
     /// The pool.
     pub pool: PoolConfig,
     /// The compiler.

@@ -17,8 +17,8 @@ use rapid_sequencer::{Sequencer, SystemHost};
 use tokio::task::JoinSet;
 
 use crate::{
-    AuthServer, BuildInfo, DataDir, DataDirLock, ForeignStore, MetricsRecorder, MetricsServer, NodeConfig,
-    NodeError, RethToml, Role, RunningCompiler, Store, engine_events, events, jwt,
+    AuthServer, BuildInfo, DataDir, DataDirLock, ForeignStore, MemoryMonitor, MetricsRecorder, MetricsServer,
+    NodeConfig, NodeError, RethToml, Role, RunningCompiler, Store, StoreConfig, engine_events, events, jwt,
 };
 
 /// How long production may take to stop and become durable. The servers have their own five seconds before that.
@@ -37,6 +37,8 @@ pub struct NodeHandle {
     rpc: RpcServers,
     compiler: RunningCompiler,
     metrics: Option<SocketAddr>,
+    /// Ends when this is dropped.
+    memory: MemoryMonitor,
     /// Status, block lines, metrics: aborted when this is dropped.
     tasks: JoinSet<()>,
     lock: DataDirLock,
@@ -68,9 +70,12 @@ impl Node {
             chain,
             driver,
             tip,
+            memory,
             lock,
         } = store;
         tell_store(&config, &chain);
+        memory.tell();
+        let memory = MemoryMonitor::start(&memory, &chain).map_err(NodeError::Thread)?;
         let pool = start_pool(&config.pool, &chain)?;
         let recovery =
             Recovery::start(RecoveryConfig::new(config.pool.decode_limits())).map_err(NodeError::Thread)?;
@@ -118,6 +123,7 @@ impl Node {
             rpc,
             compiler,
             metrics,
+            memory,
             tasks,
             lock,
         })
@@ -211,12 +217,14 @@ impl NodeHandle {
             producer,
             rpc,
             compiler,
+            memory,
             mut tasks,
             lock,
             ..
         } = self;
         rpc.stop().await;
         let stopped = stop(producer, compiler).await;
+        drop(memory);
         tasks.shutdown().await;
         drop(lock);
         stopped
@@ -224,8 +232,13 @@ impl NodeHandle {
 }
 
 async fn open_store(config: &NodeConfig) -> Result<Store, NodeError> {
-    let (spec, datadir, log) = (config.chain.clone(), config.datadir.clone(), config.log.clone());
-    let open = move || Store::open(spec, &datadir, log, ForeignStore::Refuse);
+    let (spec, datadir) = (config.chain.clone(), config.datadir.clone());
+    let store = StoreConfig {
+        log: config.log.clone(),
+        foreign: ForeignStore::Refuse,
+        memory: config.memory,
+    };
+    let open = move || Store::open(spec, &datadir, store);
     Ok(tokio::task::spawn_blocking(open)
         .await
         .expect("recovery reports errors and does not panic")?)
@@ -255,10 +268,11 @@ fn start_pool(config: &PoolConfig, chain: &Chain) -> Result<Pool, NodeError> {
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
     let environment = chain.simulation_environment(&chain.view(), now)?;
-    Ok(Pool::new(
-        config.clone(),
-        &HeadInfo::of(chain.spec(), &environment),
-    ))
+    let config = PoolConfig {
+        memory: chain.memory().clone(),
+        ..config.clone()
+    };
+    Ok(Pool::new(config, &HeadInfo::of(chain.spec(), &environment)))
 }
 
 async fn start_rpc(

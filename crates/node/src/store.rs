@@ -6,7 +6,7 @@ use rapid_chain::{Chain, ChainConfig, Driver, Opened, Tip};
 use rapid_chainspec::ChainSpec;
 use rapid_log::LogConfig;
 
-use crate::{DataDir, DataDirError, DataDirLock, LockError};
+use crate::{DataDir, DataDirError, DataDirLock, LockError, MemoryConfig, MemoryError, MemoryPlan};
 
 /// Why a datadir was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +14,9 @@ pub enum StoreError {
     /// It belongs to somebody else, or cannot be created.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
+    /// What it holds does not fit in memory.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// Another process holds it.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -45,6 +48,29 @@ pub enum ForeignStore {
     Accept,
 }
 
+/// How a datadir is opened.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// Durability and sizes of the log.
+    pub log: LogConfig,
+    /// What files of reth mean.
+    pub foreign: ForeignStore,
+    /// How much memory there is.
+    pub memory: MemoryConfig,
+}
+
+impl StoreConfig {
+    /// With the defaults of the log, refusing foreign stores.
+    #[must_use]
+    pub fn new(memory: MemoryConfig) -> Self {
+        Self {
+            log: LogConfig::default(),
+            foreign: ForeignStore::Refuse,
+            memory,
+        }
+    }
+}
+
 /// An open datadir. It is locked until this is dropped.
 #[derive(Debug)]
 pub struct Store {
@@ -54,38 +80,37 @@ pub struct Store {
     pub driver: Driver,
     /// Where it goes on.
     pub tip: Tip,
+    /// How much memory there is for it.
+    pub memory: MemoryPlan,
     /// Held as long as anything writes.
     pub lock: DataDirLock,
 }
 
 impl Store {
-    /// Locks the datadir, creates what is missing, and recovers what was announced.
+    /// Looks whether the state fits in memory, locks the datadir, creates what is missing, and recovers what was announced.
     ///
     /// Takes as long as reading the newest checkpoint and the log behind it does; nothing is executed.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn open(
-        spec: Arc<ChainSpec>,
-        datadir: &DataDir,
-        log: LogConfig,
-        foreign: ForeignStore,
-    ) -> Result<Self, StoreError> {
-        match foreign {
+    pub fn open(spec: Arc<ChainSpec>, datadir: &DataDir, config: StoreConfig) -> Result<Self, StoreError> {
+        match config.foreign {
             ForeignStore::Refuse => datadir.refuse_foreign_store()?,
             ForeignStore::Accept => datadir.refuse_running_reth()?,
         }
-        datadir.create()?;
-        let lock = DataDirLock::acquire(&datadir.lock_file())?;
-        let config = ChainConfig {
-            log,
+        let mut chain_config = ChainConfig {
+            log: config.log,
             ..ChainConfig::new(datadir.store())
         };
-        let Opened { chain, driver, tip } = Chain::open(spec, &config)?;
+        let memory = MemoryPlan::make(&config.memory, &spec, &mut chain_config)?;
+        datadir.create()?;
+        let lock = DataDirLock::acquire(&datadir.lock_file())?;
+        let Opened { chain, driver, tip } = Chain::open(spec, &chain_config)?;
         Ok(Self {
             chain,
             driver,
             tip,
+            memory,
             lock,
         })
     }
@@ -111,8 +136,7 @@ mod tests {
         Store::open(
             Arc::new(spec),
             &datadir,
-            LogConfig::default(),
-            ForeignStore::Refuse,
+            StoreConfig::new(MemoryConfig::default()),
         )
     }
 

@@ -6,6 +6,8 @@ use clap::Args;
 use rapid_chainspec::{ChainSpec, ChainSpecError};
 use rapid_node::{DataDir, DataDirError};
 
+use super::StateArgs;
+
 /// Selects a chain.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct ChainArgs {
@@ -42,6 +44,10 @@ pub(crate) struct EnvironmentArgs {
     /// Default: `<DATA_DIR>/reth.toml`, written on the first start.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+
+    /// Memory for the state.
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
 }
 
 impl EnvironmentArgs {

@@ -11,6 +11,7 @@ mod metrics;
 mod ports;
 mod rpc;
 mod sequencer;
+mod state;
 mod time;
 mod txpool;
 
@@ -25,4 +26,5 @@ pub(crate) use metrics::MetricsArgs;
 pub(crate) use ports::{PortArgs, Ports};
 pub(crate) use rpc::RpcArgs;
 pub(crate) use sequencer::SequencerArgs;
+pub(crate) use state::{StateArgs, StateMarkArgs};
 pub(crate) use txpool::TxPoolArgs;

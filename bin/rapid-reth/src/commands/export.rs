@@ -4,8 +4,7 @@ use std::{fs::File, io::BufWriter, path::PathBuf};
 
 use clap::Args;
 use eyre::WrapErr;
-use rapid_log::LogConfig;
-use rapid_node::{ForeignStore, Store, export_blocks};
+use rapid_node::{Store, StoreConfig, export_blocks};
 
 use super::DEFAULT_CHAIN;
 use crate::args::EnvironmentArgs;
@@ -35,7 +34,11 @@ impl ExportCommand {
         let chain = self.environment.chain.load(DEFAULT_CHAIN)?;
         let datadir = self.environment.resolve_datadir(&chain)?;
         let file = File::create_new(&self.path).wrap_err_with(|| format!("{}", self.path.display()))?;
-        let store = Store::open(chain, &datadir, LogConfig::default(), ForeignStore::Refuse)?;
+        let store = Store::open(
+            chain,
+            &datadir,
+            StoreConfig::new(self.environment.state.memory(0)),
+        )?;
         let head = store.chain.view().head.number();
         let mut output = BufWriter::with_capacity(1 << 20, file);
         let exported = export_blocks(&store.chain, self.from, self.to.unwrap_or(head), &mut output);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use rapid_chain::{Chain, Importer, process_cpu_time};
 use rapid_log::{Durability, LogConfig};
-use rapid_node::{ForeignStore, RethToml, RunningCompiler, Store};
+use rapid_node::{ForeignStore, MemoryMonitor, RethToml, RunningCompiler, Store, StoreConfig};
 use rapid_stages::{BlockFiles, Pipeline, PipelineConfig, Report};
 
 use super::DEFAULT_CHAIN;
@@ -38,18 +38,26 @@ impl ImportCommand {
         let spec = self.environment.chain.load(DEFAULT_CHAIN)?;
         let datadir = self.environment.resolve_datadir(&spec)?;
         let source = BlockFiles::open(self.paths)?;
-        let log = LogConfig {
-            durability: DURABILITY,
-            ..LogConfig::default()
+        let compiler = self.jit.config();
+        let store = StoreConfig {
+            log: LogConfig {
+                durability: DURABILITY,
+                ..LogConfig::default()
+            },
+            foreign: ForeignStore::Accept,
+            memory: self.environment.state.memory(compiler.runtime.code_bytes_max),
         };
         let Store {
             chain,
             driver,
             tip,
+            memory,
             lock,
-        } = Store::open(spec, &datadir, log, ForeignStore::Accept)?;
+        } = Store::open(spec, &datadir, store)?;
+        // Above the hard mark the importer takes no block, so the import ends with an error and keeps what it has.
+        let memory = MemoryMonitor::start(&memory, &chain)?;
         let config = RethToml::load_or_create(&self.environment.config_file(&datadir))?;
-        let compiler = RunningCompiler::start(self.jit.config(), &datadir, &chain)?;
+        let compiler = RunningCompiler::start(compiler, &datadir, &chain)?;
         let mut importer = Importer::new(rapid_chain::Opened {
             chain: chain.clone(),
             driver,
@@ -62,6 +70,7 @@ impl ImportCommand {
         let imported = pipeline.run(&mut importer, source, None);
         importer.finish()?;
         drop(compiler);
+        drop(memory);
         drop(lock);
         tell(&chain, &pipeline.report());
         match imported {

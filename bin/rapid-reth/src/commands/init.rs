@@ -1,8 +1,7 @@
 //! `init`: creates a datadir.
 
 use clap::Args;
-use rapid_log::LogConfig;
-use rapid_node::{ForeignStore, RethToml, Store};
+use rapid_node::{RethToml, Store, StoreConfig};
 
 use super::DEFAULT_CHAIN;
 use crate::args::EnvironmentArgs;
@@ -22,8 +21,7 @@ impl InitCommand {
         let store = Store::open(
             chain.clone(),
             &datadir,
-            LogConfig::default(),
-            ForeignStore::Refuse,
+            StoreConfig::new(self.environment.state.memory(0)),
         )?;
         RethToml::load_or_create(&self.environment.config_file(&datadir))?;
         store.close()?;

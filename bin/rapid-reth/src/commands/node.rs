@@ -12,7 +12,7 @@ use super::DEFAULT_CHAIN;
 use crate::{
     args::{
         BuilderArgs, DevArgs, EnvironmentArgs, GasPriceArgs, JitArgs, LaneArgs, LogArgs, MetricsArgs,
-        PortArgs, RpcArgs, SequencerArgs, TxPoolArgs,
+        PortArgs, RpcArgs, SequencerArgs, StateMarkArgs, TxPoolArgs,
     },
     logging, version,
 };
@@ -29,6 +29,8 @@ const RUNTIME_STOP_TIME_MAX: Duration = Duration::from_secs(5);
 pub(crate) struct NodeCommand {
     #[command(flatten)]
     environment: EnvironmentArgs,
+    #[command(flatten)]
+    marks: StateMarkArgs,
     #[command(flatten)]
     metrics: MetricsArgs,
     /// Name of this node in web3_clientVersion.
@@ -97,6 +99,9 @@ impl NodeCommand {
         let mut pool = self.pool.pool_config(chain.chain_id());
         pool.local_fee_cap = self.rpc.tx_fee_cap_wei;
         pool.lanes = self.lanes.config();
+        let compiler = self.jit.config();
+        let cache_bytes = pool.bytes_max() + compiler.runtime.code_bytes_max;
+        let memory = self.marks.mark(self.environment.state.memory(cache_bytes));
         let mut eth = self.rpc.eth_config();
         eth.latest = self.sequencer.rpc_latest.into();
         eth.client_version = self.identity.unwrap_or_else(version::client_version);
@@ -109,7 +114,8 @@ impl NodeCommand {
         Ok(NodeConfig {
             rpc: self.rpc.server_config(&ports, self.dev.dev),
             log: self.sequencer.log_config(self.dev.dev),
-            compiler: self.jit.config(),
+            compiler,
+            memory,
             metrics: self.metrics.metrics,
             engine: EngineInfo {
                 commit: version::short_sha().to_owned(),

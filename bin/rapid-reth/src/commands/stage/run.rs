@@ -5,8 +5,7 @@ use std::ops::RangeInclusive;
 use clap::{Args, ValueEnum};
 use eyre::{bail, ensure};
 use rapid_chain::{Chain, Stopwatch, process_cpu_time};
-use rapid_log::LogConfig;
-use rapid_node::{ForeignStore, Store};
+use rapid_node::{Store, StoreConfig};
 use rapid_stages::{Check, Findings, check};
 
 use crate::{args::EnvironmentArgs, commands::DEFAULT_CHAIN};
@@ -110,7 +109,7 @@ impl RunCommand {
         );
         let spec = self.environment.chain.load(DEFAULT_CHAIN)?;
         let datadir = self.environment.resolve_datadir(&spec)?;
-        let store = Store::open(spec, &datadir, LogConfig::default(), ForeignStore::Refuse)?;
+        let store = Store::open(spec, &datadir, StoreConfig::new(self.environment.state.memory(0)))?;
         let checked = self.in_batches(&store.chain, check);
         store.close()?;
         let findings = checked?;

@@ -4,8 +4,7 @@ use alloy_primitives::B256;
 use clap::{Args, Subcommand};
 use eyre::{bail, eyre};
 use rapid_chain::{Importer, Opened};
-use rapid_log::LogConfig;
-use rapid_node::{ForeignStore, Store};
+use rapid_node::{Store, StoreConfig};
 
 use crate::{args::EnvironmentArgs, commands::DEFAULT_CHAIN};
 
@@ -49,7 +48,8 @@ impl UnwindCommand {
             driver,
             tip,
             lock,
-        } = Store::open(spec, &datadir, LogConfig::default(), ForeignStore::Refuse)?;
+            ..
+        } = Store::open(spec, &datadir, StoreConfig::new(self.environment.state.memory(0)))?;
         let mut importer = Importer::new(Opened {
             chain: chain.clone(),
             driver,
