@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod ledgers;
+mod memory;
 mod process;
 mod refusals;
 mod start;
