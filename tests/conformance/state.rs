@@ -165,7 +165,7 @@ impl StateTest {
             .iter()
             .map(|(address, account)| account.to_change(*address))
             .collect();
-        let state = State::new(StateConfig::default());
+        let state = State::new(StateConfig::default()).expect("address space");
         state
             .commit(&ReadSet::new(), &accounts)
             .expect("an unconditional commit has no conflict");

@@ -97,7 +97,7 @@ fn execute(fork: &str, pooled: &PooledTransaction) -> Result<u64, String> {
     TransactionRules::at(&spec, environment.number, environment.timestamp)
         .verify(transaction)
         .map_err(|error| error.to_string())?;
-    let state = State::new(StateConfig::default());
+    let state = State::new(StateConfig::default()).expect("address space");
     let rich = AccountChange {
         nonce: Some(transaction.nonce()),
         balance: Some(U256::MAX),

@@ -232,7 +232,7 @@ fn unsigned(call: &Call, nonce: u64) -> TransactionSigned {
 
 /// The node's state with these accounts.
 fn state_of(db: &InMemoryDB) -> eyre::Result<State> {
-    let state = State::new(StateConfig::default());
+    let state = State::new(StateConfig::default())?;
     let changes: Vec<_> = db
         .cache
         .accounts

@@ -66,8 +66,14 @@ pub(crate) fn write_checkpoint(
         {
             writer.code(account.code_hash, code.original_byte_slice())?;
         }
-        let slots = scanned.storage().collect::<Result<Vec<_>, _>>()?;
-        writer.account(scanned.address(), &account, slots)?;
+        writer.account(scanned.address(), &account)?;
+    }
+    for scanned in snapshot.slots() {
+        let scanned = scanned?;
+        if stopping.load(Relaxed) {
+            return Ok(Written::GivenUp);
+        }
+        writer.slot(scanned.address, scanned.slot, scanned.value)?;
     }
     let totals = writer.finish()?;
     Ok(Written::Bytes(
@@ -171,16 +177,19 @@ impl Loader<'_> {
     }
 
     fn slot(&mut self, address: Address, slot: U256, value: U256) {
-        let full = self
-            .batch
-            .last()
-            .is_none_or(|change| change.storage.len() >= LOAD_BATCH_SLOTS);
-        if full {
+        if self.batch.len() >= LOAD_BATCH_LEN {
             self.flush();
-            self.batch.push(AccountChange::new(address));
         }
-        let change = self.batch.last_mut().expect("an account precedes its slots");
-        change.storage.push((slot, value));
+        let same = |change: &&mut AccountChange| {
+            change.address == address && change.storage.len() < LOAD_BATCH_SLOTS
+        };
+        match self.batch.last_mut().filter(same) {
+            Some(change) => change.storage.push((slot, value)),
+            None => self.batch.push(AccountChange {
+                storage: vec![(slot, value)],
+                ..AccountChange::new(address)
+            }),
+        }
     }
 
     fn flush(&mut self) {

@@ -80,6 +80,9 @@ impl From<PastError> for ChainError {
 /// Why a datadir cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// The system does not give the memory the state takes.
+    #[error(transparent)]
+    Memory(#[from] rapid_state::OutOfMemory),
     /// History cannot be opened, or belongs to another chain.
     #[error(transparent)]
     HistoryOpen(#[from] rapid_history::OpenError),

@@ -125,7 +125,7 @@ impl Replay {
         } = match load_newest_checkpoint(config, &history, checkpoints)? {
             Some(base) => base,
             None => {
-                let state = State::new(config.state);
+                let state = State::new(config.state)?;
                 let trie = load_genesis(&spec, &state);
                 Base {
                     state,
@@ -432,7 +432,10 @@ fn load_base(
 ) -> Result<Base, OpenError> {
     let reader = checkpoints.read(number)?;
     let meta = reader.meta();
-    let state = State::new(config.state);
+    let state = State::new(config.state)?;
+    let totals = reader.totals();
+    let entries = |count| usize::try_from(count).unwrap_or(usize::MAX);
+    state.reserve(entries(totals.accounts), entries(totals.slots))?;
     let trie = load_checkpoint(&reader, &state)?;
     let (number, hash) = (meta.block_number, meta.block_hash);
     let (head, conflict) = match history.block(number)?.filter(|block| block.hash == hash) {

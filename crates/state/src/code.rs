@@ -1,26 +1,50 @@
-//! Contract code by hash: append-only, analysed once.
+//! Contract code: once per hash, append-only, analysed once.
+
+use std::sync::atomic::Ordering::{Acquire, Release};
 
 use alloy_primitives::{B256, KECCAK256_EMPTY, map::B256Map};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rapid_primitives::{AccountChange, CodeChange};
 use revm::bytecode::Bytecode;
 
+use crate::region::{OutOfMemory, Region};
+
 const CODE_SHARDS: usize = 64;
 
+/// Codes at most. An account has two bits left beside the number of its code.
+const CODES_MAX: u32 = 1 << 30;
+
+/// The number of no code.
+pub(crate) const NO_CODE: u32 = 0;
+
 /// All code that a committed account ever had. It is never removed: bringing code in costs its sender 200 gas a byte.
+///
+/// Accounts name their code by a number, which is where its hash is kept.
 #[derive(Debug)]
 pub(crate) struct CodeTable {
-    shards: Box<[RwLock<B256Map<Bytecode>>]>,
+    shards: Box<[RwLock<B256Map<Code>>]>,
+    hashes: Region,
+    next: Mutex<u32>,
+}
+
+#[derive(Clone, Debug)]
+struct Code {
+    number: u32,
+    bytecode: Bytecode,
 }
 
 impl CodeTable {
-    pub(crate) fn new() -> Self {
-        Self {
+    pub(crate) fn new() -> Result<Self, OutOfMemory> {
+        let table = Self {
             shards: (0..CODE_SHARDS).map(|_| RwLock::default()).collect(),
-        }
+            hashes: Region::reserve(CODES_MAX as usize * 4)?,
+            next: Mutex::new(NO_CODE + 1),
+        };
+        table.set_hash(NO_CODE, &KECCAK256_EMPTY);
+        Ok(table)
     }
 
-    fn shard(&self, hash: &B256) -> &RwLock<B256Map<Bytecode>> {
+    fn shard(&self, hash: &B256) -> &RwLock<B256Map<Code>> {
         &self.shards[hash[0] as usize % CODE_SHARDS]
     }
 
@@ -29,15 +53,45 @@ impl CodeTable {
         if *hash == KECCAK256_EMPTY {
             return Some(Bytecode::default());
         }
-        self.shard(hash).read().get(hash).cloned()
+        self.shard(hash)
+            .read()
+            .get(hash)
+            .map(|code| code.bytecode.clone())
+    }
+
+    /// The number of the code with this hash, if it is in the table.
+    pub(crate) fn number(&self, hash: &B256) -> Option<u32> {
+        if *hash == KECCAK256_EMPTY {
+            return Some(NO_CODE);
+        }
+        self.shard(hash).read().get(hash).map(|code| code.number)
+    }
+
+    /// The hash of a numbered code.
+    pub(crate) fn hash(&self, number: u32) -> B256 {
+        if number == NO_CODE {
+            return KECCAK256_EMPTY;
+        }
+        let words = &self.hashes.words()[number as usize * 4..][..4];
+        let mut hash = B256::ZERO;
+        for (bytes, word) in hash.chunks_exact_mut(8).zip(words) {
+            bytes.copy_from_slice(&word.load(Acquire).to_ne_bytes());
+        }
+        hash
+    }
+
+    fn set_hash(&self, number: u32, hash: &B256) {
+        let words = &self.hashes.words()[number as usize * 4..][..4];
+        for (bytes, word) in hash.chunks_exact(8).zip(words) {
+            let bytes = bytes.try_into().expect("chunks of eight");
+            word.store(u64::from_ne_bytes(bytes), Release);
+        }
     }
 
     /// Analyses the code in `changes` that is not in the table yet. Analysis takes long, so it comes before the locks
     /// of a commit; insertion comes after its validation, so a failed commit leaves no code behind.
     pub(crate) fn analyse_new(&self, changes: &[AccountChange]) -> Vec<(B256, Bytecode)> {
-        let new = |code: &&CodeChange| {
-            !code.code.is_empty() && !self.shard(&code.hash).read().contains_key(&code.hash)
-        };
+        let new = |code: &&CodeChange| !code.code.is_empty() && self.number(&code.hash).is_none();
         changes
             .iter()
             .filter_map(|change| change.code.as_ref())
@@ -46,9 +100,24 @@ impl CodeTable {
             .collect()
     }
 
-    pub(crate) fn insert(&self, codes: Vec<(B256, Bytecode)>) {
-        for (hash, code) in codes {
-            self.shard(&hash).write().entry(hash).or_insert(code);
+    /// Adds code that is not there yet.
+    ///
+    /// # Panics
+    /// If there are 2^30 codes.
+    pub(crate) fn insert(&self, codes: impl IntoIterator<Item = (B256, Bytecode)>) {
+        for (hash, bytecode) in codes {
+            let mut shard = self.shard(&hash).write();
+            if shard.contains_key(&hash) {
+                continue;
+            }
+            let number = {
+                let mut next = self.next.lock();
+                assert!(*next < CODES_MAX, "an account names its code with 30 bits");
+                *next += 1;
+                *next - 1
+            };
+            self.set_hash(number, &hash);
+            shard.insert(hash, Code { number, bytecode });
         }
     }
 }
@@ -73,5 +142,26 @@ mod tests {
         assert_eq!(code.original_bytes(), raw);
         let delegation: Bytes = [&[0xef, 0x01, 0x00][..], &[7; 20]].concat().into();
         assert!(analyse(&CodeChange::new(delegation)).is_eip7702());
+    }
+
+    #[test]
+    fn a_number_has_one_hash_and_a_hash_one_number() {
+        let table = CodeTable::new().unwrap();
+        let codes: Vec<_> = (1..4u8)
+            .map(|byte| CodeChange::new(Bytes::from(vec![byte])))
+            .collect();
+        for _ in 0..2 {
+            table.insert(codes.iter().map(|code| (code.hash, analyse(code))));
+        }
+        for code in &codes {
+            let number = table.number(&code.hash).unwrap();
+            assert_eq!(table.hash(number), code.hash);
+            assert_eq!(table.get(&code.hash).unwrap().original_bytes(), code.code);
+        }
+        assert_eq!(table.number(&B256::ZERO), None);
+        assert_eq!(
+            table.hash(table.number(&KECCAK256_EMPTY).unwrap()),
+            KECCAK256_EMPTY
+        );
     }
 }

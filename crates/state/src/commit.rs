@@ -1,170 +1,193 @@
-//! The commit: lock, validate, take the sequence, write.
+//! The commit: lock what is written, take the sequence, validate what was read, write, unlock.
+//!
+//! Locks are taken in any order and never waited for long: a commit that meets another's gives up all of its own and
+//! begins again, so no two can wait for each other. The sequence is taken while everything written is locked and before
+//! what was read is validated (Silo, SOSP 2013), so commits are serialisable in the order of their sequences.
 
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::Relaxed;
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{B256, U256};
 use rapid_primitives::{AccountChange, CommitSequence};
+use revm::bytecode::Bytecode;
 
 use crate::{
-    Conflict, ReadSet, StateKey,
-    cell::{AccountRecord, Cell, StorageId, Written},
-    locks::{LockPlan, Locked, StorageOnly},
+    Conflict, ReadSet,
+    account::{AccountParts, AccountRecord},
+    batch::{Batch, HeldAccount, HeldSlot},
+    entry::{ABSENT, Busy, Cell, Value, pause},
     state::Shared,
-    stripe::{Ring, Touched},
+    storages::StorageId,
+    undo::{Record, Ring, Target},
 };
 
+/// Why an attempt did not commit.
+pub(crate) enum Failed {
+    /// Something that was read has changed.
+    Conflict(Conflict),
+    /// Another commit is in the way.
+    Busy,
+}
+
+impl From<Busy> for Failed {
+    fn from(_: Busy) -> Self {
+        Self::Busy
+    }
+}
+
 impl Shared {
-    /// Commits; the caller holds the stripe that `ring` belongs to.
+    /// Commits; the caller holds the writer that `ring` belongs to.
     pub(crate) fn commit(
         &self,
         ring: &mut Ring,
         reads: &ReadSet,
         changes: &[AccountChange],
     ) -> Result<CommitSequence, Conflict> {
-        let codes = self.codes.analyse_new(changes);
-        let mut storage_only = StorageOnly::Shared;
+        let codes = self.tables.parts.codes.analyse_new(changes);
+        let mut spins = 0;
         loop {
-            let mut locked = LockPlan::new(&self.tables, reads, changes, storage_only).lock(&self.tables);
-            self.validate(&locked, reads)?;
-            if storage_only == StorageOnly::Shared && locked.needs_storage_id(&self.tables, changes) {
-                storage_only = StorageOnly::Exclusive;
-                continue;
+            match self.attempt(ring, reads, changes, &codes) {
+                Ok(sequence) => return Ok(CommitSequence(sequence)),
+                Err(Failed::Conflict(conflict)) => {
+                    metrics::counter!("rapid_reth_state_conflicts_total").increment(1);
+                    return Err(conflict);
+                }
+                Err(Failed::Busy) => pause(&mut spins),
             }
-            self.codes.insert(codes);
-            let sequence = self.sequence.fetch_add(1, SeqCst) + 1;
-            let mut writer = Writer {
-                shared: self,
-                locked: &mut locked,
-                ring,
-                sequence,
-            };
-            for change in changes {
-                writer.write(change);
-            }
-            drop(locked);
-            self.retained_bytes
-                .fetch_add(std::mem::take(&mut ring.untold_bytes), Relaxed);
-            return Ok(CommitSequence(sequence));
         }
     }
 
-    fn validate(&self, locked: &Locked<'_>, reads: &ReadSet) -> Result<(), Conflict> {
-        let account = |address: &Address| {
-            locked
-                .accounts
-                .get(self.tables.account_shard(address))
-                .get(address)
+    fn attempt(
+        &self,
+        ring: &mut Ring,
+        reads: &ReadSet,
+        changes: &[AccountChange],
+        codes: &[(B256, Bytecode)],
+    ) -> Result<u64, Failed> {
+        let mut batch = Batch::new(&self.tables, self.leases.floor());
+        for change in changes {
+            batch.add(change)?;
+        }
+        let sequence = self.take_sequence();
+        batch.validate(reads)?;
+        batch.check_storages()?;
+        self.tables.parts.codes.insert(codes.iter().cloned());
+        let writer = Writer {
+            shared: self,
+            ring,
+            sequence,
+            cut: self.cuts.newest(),
         };
-        for (address, seen) in &reads.accounts {
-            let now = account(address)
-                .filter(|cell| cell.value().is_some())
-                .map(Cell::sequence);
-            if now != seen.map(|sequence| sequence.0) {
-                return Err(conflict(StateKey::Account(*address)));
-            }
-        }
-        for (address, slot, seen) in &reads.slots {
-            let storage_id = account(address)
-                .and_then(Cell::value)
-                .map_or(0, |record| record.storage_id);
-            let now = locked
-                .slots
-                .get(self.tables.slot_shard(address, slot))
-                .get(&storage_id)
-                .and_then(|slots| slots.get(slot))
-                .filter(|cell| !cell.value().is_zero())
-                .map(Cell::sequence);
-            if now != seen.map(|sequence| sequence.0) {
-                return Err(conflict(StateKey::Slot(*address, *slot)));
-            }
-        }
-        Ok(())
+        writer.write(batch);
+        Ok(sequence)
     }
-}
-
-fn conflict(key: StateKey) -> Conflict {
-    metrics::counter!("rapid_reth_state_conflicts_total").increment(1);
-    Conflict { key }
 }
 
 /// A commit that can no longer fail.
-struct Writer<'a, 'l> {
-    shared: &'a Shared,
-    locked: &'a mut Locked<'l>,
-    ring: &'a mut Ring,
-    sequence: u64,
+pub(crate) struct Writer<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) ring: &'a mut Ring,
+    pub(crate) sequence: u64,
+    /// The newest version that somebody may read: what was written after it is overwritten without a trace.
+    pub(crate) cut: u64,
 }
 
-impl Writer<'_, '_> {
-    fn write(&mut self, change: &AccountChange) {
-        let shard = self.shared.tables.account_shard(&change.address);
-        let before = self
-            .locked
-            .accounts
-            .get(shard)
-            .get(&change.address)
-            .and_then(Cell::value);
-        let account = change.apply_to(before.map(|record| record.account));
-        let kept_id = before.map_or(0, |record| record.storage_id);
-        let mut storage_id = if change.clears_storage() { 0 } else { kept_id };
-        if storage_id == 0 && account.is_some() && change.storage.iter().any(|(_, value)| !value.is_zero()) {
-            storage_id = self.shared.next_storage_id.fetch_add(1, Relaxed);
-        }
-        let after = account.map(|account| AccountRecord { account, storage_id });
-        if after != before {
-            self.write_account(shard, &change.address, after);
-        }
-        if after.is_some() && storage_id != 0 {
-            for (slot, value) in &change.storage {
-                self.write_slot(&change.address, storage_id, slot, *value);
+impl Writer<'_> {
+    fn write(mut self, mut batch: Batch<'_>) {
+        for storage in batch.take_made() {
+            self.shared.tables.storages.commit(storage);
+            if !batch.ends_with(storage) {
+                self.bury(storage);
             }
         }
+        for held in batch.take_slots() {
+            self.write_slot(&held);
+        }
+        for held in batch.take_accounts() {
+            self.write_account(&held);
+        }
+        self.tell_bytes();
     }
 
-    fn write_account(&mut self, shard: usize, address: &Address, after: Option<AccountRecord>) {
-        let cells = self.locked.accounts.get_mut(shard);
-        let Some(cell) = cells.get_mut(address) else {
-            cells.insert(*address, Cell::new(self.sequence, after));
-            self.shared.tables.account_cells.fetch_add(1, Relaxed);
-            self.ring.push(self.sequence, Touched::Account(*address));
-            return;
-        };
-        let replaced = cell.value().map_or(0, |record| record.storage_id);
-        match cell.write(self.sequence, after) {
-            Written::First => self.ring.push(self.sequence, Touched::Account(*address)),
-            Written::Again => {
-                let still_known = cell
-                    .values()
-                    .flatten()
-                    .any(|record| record.storage_id == replaced);
-                if replaced != 0 && !still_known {
-                    self.ring.push(self.sequence, Touched::Orphan(*address, replaced));
-                }
-            }
-        }
+    /// Adds what was kept to the total.
+    pub(crate) fn tell_bytes(&mut self) {
+        let untold = std::mem::take(&mut self.ring.untold_bytes);
+        self.shared.retained_bytes.fetch_add(untold, Relaxed);
     }
 
-    fn write_slot(&mut self, address: &Address, storage_id: StorageId, slot: &U256, value: U256) {
-        let shard = self
-            .locked
-            .slots
-            .get_mut(self.shared.tables.slot_shard(address, slot));
-        let written = match shard.get_mut(&storage_id).and_then(|cells| cells.get_mut(slot)) {
-            Some(cell) if cell.value() == value => return,
-            Some(cell) => cell.write(self.sequence, value),
-            None if value.is_zero() => return,
-            None => {
-                shard
-                    .entry(storage_id)
-                    .or_default()
-                    .insert(*slot, Cell::new(self.sequence, value));
-                self.shared.tables.slot_cells.fetch_add(1, Relaxed);
-                Written::First
-            }
-        };
-        if written == Written::First {
-            self.ring
-                .push(self.sequence, Touched::Slot(*address, storage_id, *slot));
+    /// Writes and unlocks an account.
+    pub(crate) fn write_account(&mut self, held: &HeldAccount) {
+        let tables = &self.shared.tables;
+        if held.after == held.before {
+            return tables
+                .accounts
+                .unlock_or_free(held.id, self.shared.leases.floor());
         }
+        if let Some(before) = held.before.filter(|before| !before.storage.is_none())
+            && held.after.map(|after| after.storage) != Some(before.storage)
+        {
+            self.bury(before.storage);
+        }
+        let value = tables.parts.encode(held.after.as_ref());
+        let undo = self.keep(Target::Account(held.id), &held.cell);
+        if undo == held.cell.undo
+            && let Some(number) = AccountParts::wide_number(&held.cell.value)
+        {
+            // The old value goes at once, but a reader may be about to look at its balance.
+            self.push(Target::WideBalance(number), 0, ABSENT, 0);
+        }
+        tables.accounts.entries.write_locked(held.id, &value, undo);
+        tables.accounts.entries.unlock(held.id, self.sequence);
     }
+
+    /// Writes and unlocks a slot.
+    pub(crate) fn write_slot(&mut self, held: &HeldSlot) {
+        let tables = &self.shared.tables;
+        let value: Value = held.after.into_limbs();
+        if value == held.cell.value {
+            return tables.slots.unlock_or_free(held.id, self.shared.leases.floor());
+        }
+        let undo = self.keep(Target::Slot(held.id), &held.cell);
+        tables.slots.entries.write_locked(held.id, &value, undo);
+        tables.slots.entries.unlock(held.id, self.sequence);
+    }
+
+    /// Keeps the value of an entry that is about to be written, if a version may ask for it. Returns what the entry
+    /// refers to from now on.
+    fn keep(&mut self, target: Target, cell: &Cell) -> u32 {
+        if cell.sequence > self.cut {
+            return cell.undo;
+        }
+        self.push(target, cell.sequence, cell.value, cell.undo)
+    }
+
+    /// Notes that a storage is no account's any more.
+    pub(crate) fn bury(&mut self, storage: StorageId) {
+        self.push(Target::Storage(storage.0), 0, ABSENT, 0);
+    }
+
+    fn push(&mut self, target: Target, written: u64, value: Value, previous: u32) -> u32 {
+        let record = Record {
+            target,
+            written,
+            replaced: self.sequence,
+            value,
+            previous,
+        };
+        self.ring.push(&self.shared.tables.undo, &record)
+    }
+}
+
+/// What an account is after a change: its fields, and the storage that stays its own.
+pub(crate) fn account_after(change: &AccountChange, before: Option<&AccountRecord>) -> Option<AccountRecord> {
+    let account = change.apply_to(before.map(|before| before.account))?;
+    let storage = match before {
+        Some(before) if !change.clears_storage() => before.storage,
+        _ => StorageId::NONE,
+    };
+    Some(AccountRecord { account, storage })
+}
+
+/// Whether a change has a value for a slot.
+pub(crate) fn has_values(change: &AccountChange) -> bool {
+    change.storage.iter().any(|(_, value)| *value != U256::ZERO)
 }

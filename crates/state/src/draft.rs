@@ -7,15 +7,22 @@ use std::sync::{
 
 use alloy_primitives::{
     Address, B256, KECCAK256_EMPTY, U256,
-    map::{AddressMap, B256Map, U256Map},
+    map::{AddressMap, B256Map, Entry, HashMap, HashSet},
 };
 use parking_lot::RwLock;
 use rapid_primitives::{Account, AccountChange, CommitSequence, ReadState};
 use revm::bytecode::Bytecode;
 
 use crate::{
-    AdoptError, Snapshot, State, VersionGone, code,
+    AdoptError, Snapshot, State, VersionGone,
+    account::AccountRecord,
+    batch::{HeldAccount, HeldSlot},
+    code,
+    commit::{Writer, account_after, has_values},
     net_change::{NetChange, StorageChange},
+    reservation::Reservations,
+    state::Shared,
+    storages::StorageId,
 };
 
 /// Changes that may become canonical or vanish without a trace.
@@ -33,9 +40,13 @@ struct Layer {
     /// drafts does not keep all its ancestors.
     base: RwLock<Base>,
     accounts: AddressMap<DraftAccount>,
+    /// Slots by id. Those of storages that were dropped since stay, and nobody asks for them.
+    slots: HashMap<u32, DraftSlot>,
     codes: B256Map<Bytecode>,
     /// Version that has this content; 0 when not adopted.
     adopted: AtomicU64,
+    /// Dropped last: what is above refers to it.
+    reserved: Reservations,
 }
 
 #[derive(Clone, Debug)]
@@ -45,24 +56,19 @@ enum Base {
 }
 
 /// An account that the draft has touched.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct DraftAccount {
+    /// `None` while it has not existed.
+    id: Option<u32>,
     /// In the base.
-    before: Option<Account>,
-    after: Option<Account>,
-    /// Whether the base's storage shows through; it does not after a wipe or a removal.
-    storage: BaseStorage,
-    slots: U256Map<DraftSlot>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum BaseStorage {
-    Visible,
-    Dropped,
+    before: Option<AccountRecord>,
+    after: Option<AccountRecord>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct DraftSlot {
+    storage: StorageId,
+    slot: U256,
     before: U256,
     after: U256,
 }
@@ -87,13 +93,18 @@ impl Draft {
     }
 
     fn on(base: Base) -> Self {
-        let (accounts, codes) = (AddressMap::default(), B256Map::default());
+        let shared = match &base {
+            Base::Snapshot(snapshot) => Arc::clone(snapshot.shared()),
+            Base::Draft(parent) => Arc::clone(parent.reserved.shared()),
+        };
         Self {
             layer: Arc::new(Layer {
                 base: RwLock::new(base),
-                accounts,
-                codes,
+                accounts: AddressMap::default(),
+                slots: HashMap::default(),
+                codes: B256Map::default(),
                 adopted: AtomicU64::new(0),
+                reserved: Reservations::new(shared),
             }),
         }
     }
@@ -144,10 +155,9 @@ impl Draft {
                 adopted => break CommitSequence(adopted),
             }
         };
-        let changes: Vec<_> = layers.iter().rev().flat_map(|layer| layer.changes()).collect();
         let adopted = state
             .0
-            .commit_on(base.0, &changes)
+            .adopt(base.0, layers.iter().rev().map(|layer| &**layer))
             .map_err(|newest| AdoptError::BaseNotNewest { base, newest })?;
         let before = self.layer.adopted.swap(adopted.0, SeqCst);
         if before != 0 {
@@ -162,6 +172,18 @@ impl Draft {
         self.layer.adopted_at()
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        self.layer.reserved.shared()
+    }
+
+    pub(crate) fn record(&self, address: &Address) -> Result<Option<AccountRecord>, VersionGone> {
+        self.layer.record(address)
+    }
+
+    pub(crate) fn slot_by_id(&self, slot: u32) -> Result<U256, VersionGone> {
+        self.layer.slot_by_id(slot)
+    }
+
     /// Drops the draft. It has left no trace in the state.
     pub fn discard(self) {}
 }
@@ -172,8 +194,10 @@ impl Clone for Layer {
         Self {
             base: RwLock::new(self.base.read().clone()),
             accounts: self.accounts.clone(),
+            slots: self.slots.clone(),
             codes: self.codes.clone(),
             adopted: AtomicU64::new(0),
+            reserved: self.reserved.clone(),
         }
     }
 }
@@ -220,78 +244,121 @@ impl Layer {
         }
         let base = self.base.get_mut();
         let account = match self.accounts.entry(change.address) {
-            alloy_primitives::map::Entry::Occupied(entry) => entry.into_mut(),
-            alloy_primitives::map::Entry::Vacant(entry) => {
-                let before = base.account(&change.address)?;
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let before = base.record(&change.address)?;
                 entry.insert(DraftAccount::untouched(before))
             }
         };
-        account.after = change.apply_to(account.after);
-        if change.clears_storage() || account.after.is_none() {
-            account.storage = BaseStorage::Dropped;
-            account.slots.clear();
+        let mut after = account_after(change, account.after.as_ref());
+        if after.is_some() && account.id.is_none() {
+            account.id = Some(self.reserved.account(&change.address));
         }
-        if account.after.is_none() {
-            return Ok(());
+        if let (Some(after), Some(id)) = (&mut after, account.id)
+            && after.storage.is_none()
+            && has_values(change)
+        {
+            after.storage = self.reserved.storage(id);
         }
-        for (slot, value) in &change.storage {
-            if let Some(written) = account.slots.get_mut(slot) {
+        account.after = after;
+        match after {
+            Some(after) if !after.storage.is_none() => self.write_slots(after.storage, &change.storage),
+            _ => Ok(()),
+        }
+    }
+
+    fn write_slots(&mut self, storage: StorageId, slots: &[(U256, U256)]) -> Result<(), VersionGone> {
+        let shared = Arc::clone(self.reserved.shared());
+        let made_here = self.reserved.storages().contains(&storage);
+        for (slot, value) in slots {
+            let known = shared.tables.slots.find(&(storage, *slot));
+            if let Some(written) = known.and_then(|id| self.slots.get_mut(&id)) {
                 written.after = *value;
                 continue;
             }
-            let before = match account.storage {
-                BaseStorage::Visible => base.storage(&change.address, slot)?,
-                BaseStorage::Dropped => U256::ZERO,
+            let before = match known {
+                Some(id) if !made_here => self.base.get_mut().slot_by_id(id)?,
+                _ => U256::ZERO,
             };
-            account.slots.insert(
-                *slot,
-                DraftSlot {
-                    before,
-                    after: *value,
-                },
-            );
+            let id = match known {
+                // The version below has a value for it, so the entry stays.
+                Some(id) if !before.is_zero() => id,
+                _ if value.is_zero() => continue,
+                _ => self.reserved.slot(storage, slot),
+            };
+            let written = DraftSlot {
+                storage,
+                slot: *slot,
+                before,
+                after: *value,
+            };
+            self.slots.insert(id, written);
         }
         Ok(())
     }
 
     fn changes(&self) -> Vec<AccountChange> {
-        let net = self.accounts.iter().filter_map(|(address, account)| {
-            let slots = account.slots.iter().filter(|(_, slot)| slot.before != slot.after);
-            let slots = slots.map(|(key, slot)| (*key, slot.after)).collect();
-            let storage = match account.storage {
-                BaseStorage::Visible => StorageChange::Slots(slots),
-                BaseStorage::Dropped => StorageChange::Replaced(slots),
+        let mut slots: HashMap<StorageId, Vec<(U256, U256)>> = HashMap::default();
+        for slot in self.slots.values().filter(|slot| slot.before != slot.after) {
+            slots
+                .entry(slot.storage)
+                .or_default()
+                .push((slot.slot, slot.after));
+        }
+        let mut touched: Vec<_> = self
+            .accounts
+            .iter()
+            .map(|(address, account)| (*address, *account))
+            .collect();
+        // Slots alone do not make an account touched: it is in the map nevertheless, since its change named it.
+        touched.sort_unstable_by_key(|(address, _)| *address);
+        let net = touched.into_iter().filter_map(|(address, account)| {
+            let of = |record: Option<AccountRecord>| record.map_or(StorageId::NONE, |record| record.storage);
+            let written = slots.remove(&of(account.after)).unwrap_or_default();
+            let dropped = !of(account.before).is_none() && of(account.before) != of(account.after);
+            let storage = if dropped {
+                StorageChange::Replaced(written)
+            } else {
+                StorageChange::Slots(written)
             };
+            let plain = |record: Option<AccountRecord>| record.map(|record| record.account);
             let change = NetChange {
-                address: *address,
-                before: account.before,
-                after: account.after,
+                address,
+                before: plain(account.before),
+                after: plain(account.after),
                 storage,
             };
             change.into_change(|hash| self.code(hash))
         });
-        let mut changes: Vec<_> = net.collect();
-        changes.sort_unstable_by_key(|change| change.address);
-        changes
+        net.collect()
     }
 
-    fn account(&self, address: &Address) -> Result<Option<Account>, VersionGone> {
+    fn record(&self, address: &Address) -> Result<Option<AccountRecord>, VersionGone> {
         match self.accounts.get(address) {
             Some(account) => Ok(account.after),
-            None => self.base.read().account(address),
+            None => self.base.read().record(address),
+        }
+    }
+
+    fn slot_by_id(&self, id: u32) -> Result<U256, VersionGone> {
+        match self.slots.get(&id) {
+            Some(slot) => Ok(slot.after),
+            None => self.base.read().slot_by_id(id),
         }
     }
 
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, VersionGone> {
-        if let Some(account) = self.accounts.get(address) {
-            if let Some(slot) = account.slots.get(slot) {
-                return Ok(slot.after);
-            }
-            if account.storage == BaseStorage::Dropped {
-                return Ok(U256::ZERO);
-            }
+        let storage = self
+            .record(address)?
+            .map_or(StorageId::NONE, |record| record.storage);
+        if storage.is_none() {
+            return Ok(U256::ZERO);
         }
-        self.base.read().storage(address, slot)
+        match self.reserved.shared().tables.slots.find(&(storage, *slot)) {
+            Some(id) => self.slot_by_id(id),
+            // An entry that a version had a value in is gone only if the version is.
+            None => self.snapshot().checked(U256::ZERO),
+        }
     }
 
     fn code(&self, hash: &B256) -> Option<Bytecode> {
@@ -309,29 +376,137 @@ impl Layer {
 }
 
 impl Base {
-    fn account(&self, address: &Address) -> Result<Option<Account>, VersionGone> {
+    fn record(&self, address: &Address) -> Result<Option<AccountRecord>, VersionGone> {
         match self {
-            Self::Snapshot(snapshot) => snapshot.account(address),
-            Self::Draft(parent) => parent.account(address),
+            Self::Snapshot(snapshot) => snapshot.record(address),
+            Self::Draft(parent) => parent.record(address),
         }
     }
 
-    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, VersionGone> {
+    fn slot_by_id(&self, id: u32) -> Result<U256, VersionGone> {
         match self {
-            Self::Snapshot(snapshot) => snapshot.storage(address, slot),
-            Self::Draft(parent) => parent.storage(address, slot),
+            Self::Snapshot(snapshot) => snapshot.slot_by_id(id),
+            Self::Draft(parent) => parent.slot_by_id(id),
         }
     }
 }
 
 impl DraftAccount {
-    fn untouched(before: Option<Account>) -> Self {
+    const fn untouched(before: Option<AccountRecord>) -> Self {
         Self {
+            id: None,
             before,
             after: before,
-            storage: BaseStorage::Visible,
-            slots: U256Map::default(),
         }
+    }
+}
+
+impl Shared {
+    /// Commits what drafts say, each on the one before it, if the newest state is that of version `base`.
+    ///
+    /// # Errors
+    /// The newest sequence, if it is not; nothing was written.
+    fn adopt<'a>(
+        &self,
+        base: u64,
+        layers: impl Iterator<Item = &'a Layer>,
+    ) -> Result<CommitSequence, CommitSequence> {
+        let mut rings = self.writers.all();
+        let newest = self.cut_now();
+        {
+            let rewinds = self.rewinds.lock();
+            if rewinds.origin(base) != rewinds.origin(newest.0) {
+                return Err(newest);
+            }
+        }
+        let adoption = Adoption::of(self, layers);
+        let sequence = self.take_sequence();
+        let writer = Writer {
+            shared: self,
+            ring: &mut rings[0],
+            sequence,
+            cut: newest.0,
+        };
+        adoption.write(writer);
+        Ok(self.cut_now())
+    }
+}
+
+/// What adopting drafts writes.
+struct Adoption {
+    accounts: HashMap<u32, Option<AccountRecord>>,
+    slots: HashMap<u32, DraftSlot>,
+    /// Storages that the drafts made.
+    made: Vec<StorageId>,
+}
+
+impl Adoption {
+    fn of<'a>(shared: &Shared, layers: impl Iterator<Item = &'a Layer>) -> Self {
+        let mut adoption = Self {
+            accounts: HashMap::default(),
+            slots: HashMap::default(),
+            made: Vec::new(),
+        };
+        let tables = &shared.tables;
+        for layer in layers {
+            tables
+                .parts
+                .codes
+                .insert(layer.codes.iter().map(|(hash, code)| (*hash, code.clone())));
+            for (address, account) in &layer.accounts {
+                // Without an entry it has not existed, before or after.
+                if let Some(id) = account.id.or_else(|| tables.accounts.find(address)) {
+                    adoption.accounts.insert(id, account.after);
+                }
+            }
+            adoption
+                .slots
+                .extend(layer.slots.iter().map(|(id, slot)| (*id, *slot)));
+            adoption.made.extend_from_slice(layer.reserved.storages());
+        }
+        adoption
+    }
+
+    fn write(self, mut writer: Writer<'_>) {
+        let tables = &writer.shared.tables;
+        let alive: HashSet<StorageId> = self
+            .accounts
+            .values()
+            .flatten()
+            .map(|after| after.storage)
+            .collect();
+        for storage in self.made {
+            tables.storages.commit(storage);
+            if !alive.contains(&storage) {
+                writer.bury(storage);
+            }
+        }
+        for (id, slot) in self
+            .slots
+            .into_iter()
+            .filter(|(_, slot)| alive.contains(&slot.storage))
+        {
+            if tables.slots.entries.lock(id) {
+                let cell = tables.slots.entries.read_locked(id);
+                writer.write_slot(&HeldSlot {
+                    id,
+                    cell,
+                    after: slot.after,
+                });
+            }
+        }
+        for (id, after) in self.accounts {
+            if tables.accounts.entries.lock(id) {
+                let cell = tables.accounts.entries.read_locked(id);
+                writer.write_account(&HeldAccount {
+                    id,
+                    cell,
+                    before: tables.parts.decode(&cell.value),
+                    after,
+                });
+            }
+        }
+        writer.tell_bytes();
     }
 }
 
@@ -339,7 +514,7 @@ impl ReadState for Draft {
     type Error = VersionGone;
 
     fn account(&self, address: &Address) -> Result<Option<Account>, VersionGone> {
-        self.layer.account(address)
+        Ok(self.layer.record(address)?.map(|record| record.account))
     }
 
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, VersionGone> {

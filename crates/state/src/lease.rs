@@ -13,10 +13,26 @@ use parking_lot::Mutex;
 /// All leases of a state.
 #[derive(Debug, Default)]
 pub(crate) struct Leases {
-    /// Number of leases per version. Bounded by the number of snapshots alive.
-    held: Mutex<BTreeMap<u64, usize>>,
+    /// Leases per version. Bounded by the number of snapshots alive.
+    held: Mutex<BTreeMap<u64, Held>>,
     /// Oldest version that can be read. Only rises, and only with `held` locked.
     floor: AtomicU64,
+}
+
+/// How many leases of a version there are.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    all: usize,
+    pinned: usize,
+}
+
+/// Whether a lease can be overrun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// It can, when the past takes more memory than it may.
+    Leased,
+    /// It cannot: whoever holds it bounds how long.
+    Pinned,
 }
 
 /// One lease; releases its version when dropped.
@@ -24,6 +40,7 @@ pub(crate) struct Leases {
 pub(crate) struct Lease {
     leases: Arc<Leases>,
     version: u64,
+    hold: Hold,
 }
 
 impl Leases {
@@ -38,15 +55,18 @@ impl Leases {
     }
 
     /// Leases a version; `None` when it is below the floor.
-    pub(crate) fn lease(self: &Arc<Self>, version: u64) -> Option<Arc<Lease>> {
+    pub(crate) fn lease(self: &Arc<Self>, version: u64, hold: Hold) -> Option<Arc<Lease>> {
         let mut held = self.held.lock();
         if version < self.floor() {
             return None;
         }
-        *held.entry(version).or_default() += 1;
+        let of_version = held.entry(version).or_default();
+        of_version.all += 1;
+        of_version.pinned += usize::from(hold == Hold::Pinned);
         Some(Arc::new(Lease {
             leases: Arc::clone(self),
             version,
+            hold,
         }))
     }
 
@@ -57,9 +77,12 @@ impl Leases {
         self.floor.fetch_max(limit, SeqCst).max(limit)
     }
 
-    /// Raises the floor to `wanted`; returns it and the number of versions held that are now overrun.
+    /// Raises the floor to `wanted`, no further than the oldest pinned lease; returns it and the number of versions held
+    /// that are now overrun.
     pub(crate) fn raise_floor_over_leases(&self, wanted: u64) -> (u64, usize) {
         let held = self.held.lock();
+        let pinned = held.iter().find(|(_, held)| held.pinned > 0);
+        let wanted = pinned.map_or(wanted, |(version, _)| wanted.min(*version));
         let before = self.floor.fetch_max(wanted, SeqCst);
         let overrun = if before < wanted {
             held.range(before..wanted).count()
@@ -79,9 +102,10 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let mut held = self.leases.held.lock();
-        if let Some(count) = held.get_mut(&self.version) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(of_version) = held.get_mut(&self.version) {
+            of_version.all -= 1;
+            of_version.pinned -= usize::from(self.hold == Hold::Pinned);
+            if of_version.all == 0 {
                 held.remove(&self.version);
             }
         }

@@ -11,7 +11,7 @@
 //!      it holds the locks of everything it read and writes. A failed commit leaves no trace.
 //!   2. Versions never go back: a rewind writes old values forward under a new sequence.
 //!   3. A snapshot answers with the values of its version or with [`VersionGone`], never with others.
-//!   4. Reads never make entries.
+//!   4. Reads never make entries. A draft that is discarded, and a commit that fails, leave none.
 //!
 //! ```text
 //!  writers: Recording --ReadSet--> commit -----+            +--> Newest (executors)
@@ -20,40 +20,57 @@
 //!                                                    +-- old values --> retained window --trim--> gone
 //! ```
 //!
-//! Layout: 256 shards of accounts and 256 of slots, each behind its own lock. A slot is found by the address (which
-//! picks the shard) and the account's *storage id*; wiping storage means giving the account another id, and the old
-//! slots are reclaimed once no retained version refers to them. Each cell carries the sequence of its value and, for
-//! the retained window, the values it had before.
+//! Accounts and slots are entries of fixed size in arenas, with stable ids, found through an index that readers search
+//! without a lock. An entry has the value, the sequence of its commit, and a reference to the value before it, kept in its
+//! writer's ring once per entry and cut. Commits lock the entries they write and nothing else.
 //!
-//! Locks are taken in one order: the sequencing stripe of the thread, account shards by index, slot shards by index,
-//! code shards. Nobody who holds one waits for an earlier one.
+//! A slot is found by the account's *storage* and the slot; wiping storage means giving the account another one, and the old
+//! slots are swept away once no retained version refers to them. A draft that writes a key nobody has committed
+//! reserves its entry, so a key has one id everywhere: that is what the trie refers to.
 //!
-//! Metrics: `rapid_reth_state_accounts_entries`, `rapid_reth_state_slots_entries`, `rapid_reth_state_retained_bytes`,
-//! `rapid_reth_state_leases_entries` (gauges, set when trimming), `rapid_reth_state_conflicts_total`,
-//! `rapid_reth_state_versions_gone_total`, `rapid_reth_state_leases_overrun_total` (counters).
+//! Metrics: `rapid_reth_state_accounts_entries`, `rapid_reth_state_slots_entries`, `rapid_reth_state_table_bytes`,
+//! `rapid_reth_state_retained_bytes`, `rapid_reth_state_leases_entries` (gauges, set when trimming),
+//! `rapid_reth_state_conflicts_total`, `rapid_reth_state_versions_gone_total`, `rapid_reth_state_leases_overrun_total`
+//! (counters).
 
-mod cell;
+mod account;
+mod batch;
 mod code;
 mod commit;
 mod config;
+mod cuts;
 mod draft;
+mod entry;
 mod error;
+mod hash;
+mod index;
+mod layout;
 mod lease;
-mod locks;
 mod net_change;
 mod read_set;
+mod region;
+mod reservation;
 mod rewind;
 mod scan;
-mod shards;
 mod snapshot;
 mod state;
-mod stripe;
+mod storages;
+mod sweep;
+mod table;
+mod tables;
 mod trim;
+mod undo;
+mod view;
+mod wide_balance;
+mod writers;
 
 pub use config::{DEFAULT_LEASED_BYTES, DEFAULT_RETAINED_BYTES, StateConfig};
 pub use draft::Draft;
 pub use error::{AdoptError, Conflict, StateKey, VersionGone};
 pub use read_set::{ReadSet, Recording};
-pub use scan::{AccountScan, ScannedAccount, StorageScan};
+pub use region::OutOfMemory;
+pub use scan::{AccountScan, ScannedAccount, ScannedSlot, SlotScan, StorageScan};
 pub use snapshot::Snapshot;
 pub use state::{Newest, State, StateUsage};
+pub use storages::StorageId;
+pub use view::{AccountId, SlotId, StateView};

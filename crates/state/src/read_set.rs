@@ -3,19 +3,57 @@
 use std::{cell::RefCell, convert::Infallible};
 
 use alloy_primitives::{Address, B256, U256};
-use rapid_primitives::{Account, CommitSequence, ReadState};
+use rapid_primitives::{Account, ReadState};
 use revm::bytecode::Bytecode;
 
-use crate::State;
+use crate::{State, entry::ABSENT, index::Gap, storages::StorageId, table::Lookup};
 
 /// Keys a writer read, each with the commit that wrote the value it saw.
 ///
-/// An absent account or a zero slot is remembered as absent and holds as long as it is absent when the writer
-/// commits. An empty read set always holds. Its size is bounded by the gas of the transaction that read.
+/// What was absent holds as long as it is absent when the writer commits. An empty read set always holds. Its size is
+/// bounded by the gas of the transaction that read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadSet {
-    pub(crate) accounts: Vec<(Address, Option<CommitSequence>)>,
-    pub(crate) slots: Vec<(Address, U256, Option<CommitSequence>)>,
+    pub(crate) accounts: Vec<AccountRead>,
+    pub(crate) slots: Vec<SlotRead>,
+}
+
+/// What was found under a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// A value, in this entry, of this commit.
+    Value { id: u32, sequence: u64 },
+    /// No value; where there was no entry either, the gap.
+    Absent(Option<Gap>),
+}
+
+impl From<Lookup> for Seen {
+    fn from(found: Lookup) -> Self {
+        match found {
+            Lookup::Entry(_, cell) if cell.value == ABSENT => Self::Absent(None),
+            Lookup::Entry(id, cell) => Self::Value {
+                id,
+                sequence: cell.sequence,
+            },
+            Lookup::Absent(gap) => Self::Absent(Some(gap)),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AccountRead {
+    pub(crate) address: Address,
+    pub(crate) seen: Seen,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SlotRead {
+    pub(crate) address: Address,
+    pub(crate) slot: U256,
+    /// Storage the account had, in this entry; `None` without an entry.
+    pub(crate) account: Option<u32>,
+    pub(crate) storage: StorageId,
+    pub(crate) seen: Seen,
 }
 
 impl ReadSet {
@@ -26,16 +64,6 @@ impl ReadSet {
             accounts: Vec::new(),
             slots: Vec::new(),
         }
-    }
-
-    /// Adds an account, with the commit that wrote the value seen, or `None` if it did not exist.
-    pub fn push_account(&mut self, address: Address, seen: Option<CommitSequence>) {
-        self.accounts.push((address, seen));
-    }
-
-    /// Adds a slot, with the commit that wrote the value seen, or `None` if it was zero.
-    pub fn push_slot(&mut self, address: Address, slot: U256, seen: Option<CommitSequence>) {
-        self.slots.push((address, slot, seen));
     }
 
     /// Whether nothing was read.
@@ -92,17 +120,37 @@ impl ReadState for Recording {
     type Error = Infallible;
 
     fn account(&self, address: &Address) -> Result<Option<Account>, Infallible> {
-        let found = self.state.tables().newest_account(address);
-        let seen = found.map(|(sequence, _)| CommitSequence(sequence));
-        self.reads.borrow_mut().push_account(*address, seen);
-        Ok(found.map(|(_, record)| record.account))
+        let (found, record) = self.state.tables().newest_account(address);
+        self.reads.borrow_mut().accounts.push(AccountRead {
+            address: *address,
+            seen: found.into(),
+        });
+        Ok(record.map(|record| record.account))
     }
 
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, Infallible> {
-        let found = self.state.tables().newest_slot(address, slot);
-        let seen = found.map(|(sequence, _)| CommitSequence(sequence));
-        self.reads.borrow_mut().push_slot(*address, *slot, seen);
-        Ok(found.map_or(U256::ZERO, |(_, value)| value))
+        let (owner, storage) = self.state.tables().newest_storage(address);
+        let (seen, value) = if storage.is_none() {
+            (Seen::Absent(None), U256::ZERO)
+        } else {
+            let found = self.state.tables().slots.lookup(&(storage, *slot));
+            let value = match &found {
+                Lookup::Entry(_, cell) => U256::from_limbs(cell.value),
+                Lookup::Absent(_) => U256::ZERO,
+            };
+            (found.into(), value)
+        };
+        self.reads.borrow_mut().slots.push(SlotRead {
+            address: *address,
+            slot: *slot,
+            account: match owner {
+                Lookup::Entry(id, _) => Some(id),
+                Lookup::Absent(_) => None,
+            },
+            storage,
+            seen,
+        });
+        Ok(value)
     }
 
     fn code(&self, hash: &B256) -> Result<Option<Bytecode>, Infallible> {

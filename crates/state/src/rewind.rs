@@ -1,24 +1,24 @@
-//! Going back by going forward: old values are written again under a new sequence.
+//! Going back without going back: the values of an older version, written forward.
 
-use std::{
-    collections::BTreeMap,
-    sync::atomic::Ordering::{Relaxed, SeqCst},
-};
+use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, U256};
 use rapid_primitives::{AccountChange, CommitSequence};
 
 use crate::{
     State, VersionGone,
-    cell::{AccountRecord, Cell, StorageId},
+    account::AccountRecord,
+    batch::{HeldAccount, HeldSlot},
+    commit::Writer,
     net_change::{NetChange, StorageChange},
-    shards::{SLOT_SPREAD, Tables},
-    stripe::{Ring, Touched},
+    storages::StorageId,
+    tables::Tables,
+    undo::Target,
 };
 
 impl State {
     /// Makes the newest state equal to an older version again, by writing its values forward in one commit; returns
-    /// the commit's sequence and the net changes it made, sorted by address.
+    /// the commit's sequence, which is a version, and the net changes it made, sorted by address.
     ///
     /// Snapshots, also of versions in between, stay as they are. Commits wait meanwhile. A
     /// [`Draft`](crate::Draft) on that version can be adopted afterwards.
@@ -31,34 +31,41 @@ impl State {
     ) -> Result<(CommitSequence, Vec<AccountChange>), VersionGone> {
         let shared = &self.0;
         let _past_stays = shared.trimming.lock();
-        let mut rings = shared.stripes.all();
-        let newest = shared.sequence.load(SeqCst);
-        if version.0 < shared.leases.floor() || version.0 > newest {
+        let mut rings = shared.writers.all();
+        let newest = shared.cut_now().0;
+        if version.0 < shared.leases.floor() || !shared.cuts.contains(version.0) {
             return Err(shared.version_gone(version.0));
         }
-        let mut touched: Vec<_> = rings.iter().flat_map(|ring| ring.since(version.0)).collect();
+        let undo = &shared.tables.undo;
+        let mut touched: Vec<_> = rings
+            .iter()
+            .flat_map(|ring| ring.since(undo, version.0))
+            .map(|record| record.target)
+            .collect();
         touched.sort_unstable();
         touched.dedup();
-        let sequence = newest + 1;
+        let sequence = shared.take_sequence();
         let mut rewind = Rewind {
             tables: &shared.tables,
-            ring: &mut rings[0],
+            writer: Writer {
+                shared,
+                ring: &mut rings[0],
+                sequence,
+                cut: newest,
+            },
             version: version.0,
-            sequence,
             accounts: BTreeMap::new(),
         };
-        for touched in touched {
-            rewind.restore(touched);
+        for target in touched {
+            rewind.restore(target);
         }
         let net = rewind.finish();
-        let untold = std::mem::take(&mut rings[0].untold_bytes);
-        shared.retained_bytes.fetch_add(untold, Relaxed);
         shared.rewinds.lock().note(sequence, version.0);
-        shared.sequence.store(sequence, SeqCst);
+        shared.cut_now();
         drop(rings);
         let changes = net
             .into_iter()
-            .filter_map(|net| net.into_change(|hash| shared.codes.get(hash)));
+            .filter_map(|net| net.into_change(|hash| shared.tables.parts.codes.get(hash)));
         Ok((CommitSequence(sequence), changes.collect()))
     }
 }
@@ -66,9 +73,8 @@ impl State {
 /// A rewind under way; no commit and no trimming is.
 struct Rewind<'a> {
     tables: &'a Tables,
-    ring: &'a mut Ring,
+    writer: Writer<'a>,
     version: u64,
-    sequence: u64,
     accounts: BTreeMap<Address, Rewound>,
 }
 
@@ -81,68 +87,76 @@ struct Rewound {
 }
 
 impl Rewind<'_> {
-    /// Writes forward what a cell was at the version. Storage ids are restored like any value, so storage that was
-    /// wiped since is there again, as it was.
-    fn restore(&mut self, touched: Touched) {
-        match touched {
-            Touched::Account(address) => self.restore_account(address),
-            Touched::Slot(address, storage_id, slot) => self.restore_slot(address, storage_id, slot),
-            Touched::Orphan(..) => {}
+    /// Writes forward what an entry was at the version. Storages are restored like any value, so one that was wiped since
+    /// is there again, as it was.
+    fn restore(&mut self, target: Target) {
+        match target {
+            Target::Account(id) => self.restore_account(id),
+            Target::Slot(id) => self.restore_slot(id),
+            Target::Storage(_) | Target::WideBalance(_) => {}
         }
     }
 
-    fn restore_account(&mut self, address: Address) {
-        let mut shard = self.tables.accounts[self.tables.account_shard(&address)]
-            .0
-            .write();
-        let Some(cell) = shard.get_mut(&address) else {
+    fn restore_account(&mut self, id: u32) {
+        let (tables, entries) = (self.tables, &self.tables.accounts.entries);
+        if !entries.lock(id) {
+            return;
+        }
+        let (address, cell) = (entries.key(id), entries.read_locked(id));
+        let held = HeldAccount {
+            id,
+            cell,
+            before: tables.parts.decode(&cell.value),
+            after: tables.parts.decode(&tables.undo.value_at(&cell, self.version)),
+        };
+        self.writer.write_account(&held);
+        if held.before != held.after {
+            let rewound = Rewound {
+                before: held.before,
+                after: held.after,
+                slots: Vec::new(),
+            };
+            self.accounts.insert(address, rewound);
+        }
+    }
+
+    /// Accounts come before slots, so the account is as it was at the version already. A storage that no account has is
+    /// restored too: a draft that made it may be adopted once more.
+    fn restore_slot(&mut self, id: u32) {
+        let entries = &self.tables.slots.entries;
+        if !entries.lock(id) {
+            return;
+        }
+        let ((storage, slot), cell) = (entries.key(id), entries.read_locked(id));
+        let held = HeldSlot {
+            id,
+            cell,
+            after: U256::from_limbs(self.tables.undo.value_at(&cell, self.version)),
+        };
+        self.writer.write_slot(&held);
+        if held.cell.value != *held.after.as_limbs() {
+            self.note_slot(storage, slot, held.after);
+        }
+    }
+
+    fn note_slot(&mut self, storage: StorageId, slot: U256, value: U256) {
+        let tables = self.tables;
+        let Some((address, cell)) = tables.accounts.entries.read(tables.storages.owner(storage)) else {
             return;
         };
-        let (before, after) = (cell.value(), cell.at(self.version));
-        if before != after {
-            cell.write(self.sequence, after);
-            self.ring.push(self.sequence, Touched::Account(address));
-            self.accounts.insert(
-                address,
-                Rewound {
-                    before,
-                    after,
-                    slots: Vec::new(),
-                },
-            );
-        }
-    }
-
-    /// Accounts come before slots, so the account is as it was at the version already.
-    fn restore_slot(&mut self, address: Address, storage_id: StorageId, slot: U256) {
-        let after = {
-            let mut shard = self.tables.slots[self.tables.slot_shard(&address, &slot)]
-                .0
-                .write();
-            let Some(cell) = shard.get_mut(&storage_id).and_then(|cells| cells.get_mut(&slot)) else {
-                return;
-            };
-            let after = cell.at(self.version);
-            if cell.value() == after {
-                return;
-            }
-            cell.write(self.sequence, after);
-            after
-        };
-        self.ring
-            .push(self.sequence, Touched::Slot(address, storage_id, slot));
         let rewound = self.accounts.entry(address).or_insert_with(|| {
-            let record = self.tables.newest_account(&address).map(|(_, record)| record);
+            let record = tables.parts.decode(&cell.value);
             Rewound {
                 before: record,
                 after: record,
                 slots: Vec::new(),
             }
         });
-        rewound.slots.push((storage_id, slot, after));
+        rewound.slots.push((storage, slot, value));
     }
 
-    fn finish(self) -> Vec<NetChange> {
+    fn finish(mut self) -> Vec<NetChange> {
+        self.writer.tell_bytes();
         let tables = self.tables;
         self.accounts
             .into_iter()
@@ -153,13 +167,16 @@ impl Rewind<'_> {
 
 impl Rewound {
     fn into_net(self, tables: &Tables, address: Address) -> NetChange {
-        let id = |record: Option<AccountRecord>| record.map(|record| record.storage_id);
+        let id = |record: Option<AccountRecord>| record.map(|record| record.storage);
         let storage = match id(self.after) {
             after if after == id(self.before) => {
-                let same_storage = self.slots.into_iter().filter(|(id, ..)| Some(*id) == after);
+                let same_storage = self
+                    .slots
+                    .into_iter()
+                    .filter(|(storage, ..)| Some(*storage) == after);
                 StorageChange::Slots(same_storage.map(|(_, slot, value)| (slot, value)).collect())
             }
-            after => StorageChange::Replaced(newest_slots(tables, &address, after.unwrap_or(0))),
+            after => StorageChange::Replaced(tables.newest_slots(after.unwrap_or(StorageId::NONE))),
         };
         let account = |record: Option<AccountRecord>| record.map(|record| record.account);
         NetChange {
@@ -171,17 +188,20 @@ impl Rewound {
     }
 }
 
-/// All slots of a storage that are not zero now.
-fn newest_slots(tables: &Tables, address: &Address, storage_id: StorageId) -> Vec<(U256, U256)> {
-    let mut slots = Vec::new();
-    for part in 0..SLOT_SPREAD {
-        let shard = tables.slots[tables.slot_shard_of_part(address, part)].0.read();
-        let values = shard
-            .get(&storage_id)
-            .into_iter()
-            .flatten()
-            .map(|(slot, cell)| (*slot, Cell::value(cell)));
-        slots.extend(values.filter(|(_, value)| !value.is_zero()));
+impl Tables {
+    /// All slots of a storage that are not zero now. Goes through all slots there are: only a reorganisation past the end of
+    /// a contract asks for it.
+    fn newest_slots(&self, storage: StorageId) -> Vec<(U256, U256)> {
+        if storage.is_none() {
+            return Vec::new();
+        }
+        let entries = &self.slots.entries;
+        (1..entries.end())
+            .filter(|id| entries.key(*id).0 == storage)
+            .filter_map(|id| entries.read(id))
+            .filter(|((of, _), _)| *of == storage)
+            .map(|((_, slot), cell)| (slot, U256::from_limbs(cell.value)))
+            .filter(|(_, value)| !value.is_zero())
+            .collect()
     }
-    slots
 }

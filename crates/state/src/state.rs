@@ -19,11 +19,13 @@ use rapid_primitives::{Account, AccountChange, CommitSequence, ReadState};
 use revm::bytecode::Bytecode;
 
 use crate::{
-    Conflict, ReadSet, Recording, Snapshot, StateConfig, VersionGone,
-    code::CodeTable,
-    lease::{Lease, Leases},
-    shards::Tables,
-    stripe::Stripes,
+    Conflict, OutOfMemory, ReadSet, Recording, Snapshot, StateConfig, VersionGone,
+    cuts::Cuts,
+    lease::{Hold, Lease, Leases},
+    sweep::Sweep,
+    table::Lookup,
+    tables::Tables,
+    writers::Writers,
 };
 
 /// The state. Clones are handles to the same state.
@@ -40,6 +42,8 @@ pub struct StateUsage {
     pub account_entries: usize,
     /// Slots, including cleared ones that a retained version still sees.
     pub slot_entries: usize,
+    /// Bytes of the tables: entries and indexes, without code.
+    pub table_bytes: usize,
     /// Bytes of the past, as [`StateConfig`] counts them.
     pub retained_bytes: usize,
     /// Versions that snapshots hold, the published one included.
@@ -50,41 +54,52 @@ pub struct StateUsage {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) tables: Tables,
-    pub(crate) codes: CodeTable,
-    pub(crate) stripes: Stripes,
+    pub(crate) writers: Writers,
     /// Last sequence taken.
     pub(crate) sequence: AtomicU64,
-    pub(crate) next_storage_id: AtomicU64,
+    pub(crate) cuts: Cuts,
     pub(crate) retained_bytes: AtomicUsize,
     pub(crate) leases: Arc<Leases>,
     pub(crate) published: ArcSwap<Lease>,
     publishing: Mutex<()>,
     /// Held by who trims, and by who must not be trimmed under.
-    pub(crate) trimming: Mutex<()>,
+    pub(crate) trimming: Mutex<Sweep>,
     pub(crate) rewinds: Mutex<Rewinds>,
     pub(crate) config: StateConfig,
 }
 
 impl State {
-    /// An empty state.
-    #[must_use]
-    pub fn new(config: StateConfig) -> Self {
+    /// An empty state. It takes address space for the largest state there can be, and memory for what it holds.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] where the system limits address space.
+    pub fn new(config: StateConfig) -> Result<Self, OutOfMemory> {
         let leases = Arc::new(Leases::default());
-        let empty = leases.lease(0).expect("the floor of a new state is 0");
-        Self(Arc::new(Shared {
-            tables: Tables::new(),
-            codes: CodeTable::new(),
-            stripes: Stripes::new(),
+        let empty = leases
+            .lease(0, Hold::Leased)
+            .expect("the floor of a new state is 0");
+        Ok(Self(Arc::new(Shared {
+            tables: Tables::new()?,
+            writers: Writers::new(),
             sequence: AtomicU64::new(0),
-            next_storage_id: AtomicU64::new(1),
+            cuts: Cuts::default(),
             retained_bytes: AtomicUsize::new(0),
             leases,
             published: ArcSwap::new(empty),
             publishing: Mutex::new(()),
-            trimming: Mutex::new(()),
+            trimming: Mutex::default(),
             rewinds: Mutex::new(Rewinds::default()),
             config,
-        }))
+        })))
+    }
+
+    /// Makes room for this many accounts and slots more, so that loading them does not grow the tables step by step.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] if the system does not have the memory.
+    pub fn reserve(&self, accounts: usize, slots: usize) -> Result<(), OutOfMemory> {
+        self.0.tables.accounts.make_room(accounts)?;
+        self.0.tables.slots.make_room(slots)
     }
 
     /// The newest committed values, published or not. For executors only: everybody else reads snapshots.
@@ -106,19 +121,32 @@ impl State {
         Snapshot::new(Arc::clone(&self.0), self.0.published.load_full())
     }
 
-    /// A version that is still retained; any commit's sequence is a version.
+    /// A version that is still retained. Versions are [cuts](Self::cut), and the sequence of the newest commit, of which
+    /// this makes one.
     ///
     /// # Errors
-    /// [`VersionGone`] when the version was trimmed or is not committed yet.
+    /// [`VersionGone`] when the version was trimmed, is not committed yet, or is none.
     pub fn get_at(&self, version: CommitSequence) -> Result<Snapshot, VersionGone> {
-        // Beyond the published version a commit at or below the version may be in flight: wait for it.
-        let committed = version <= self.published_sequence() || version <= self.cut();
-        let lease = if committed {
-            self.0.leases.lease(version.0)
-        } else {
-            None
-        };
+        self.hold(version, Hold::Leased)
+    }
+
+    /// A version as [`get_at`](Self::get_at) gives it, but one that is never overrun: for who makes sure to be done with it
+    /// soon, as the trie is, which at most two blocks wait for.
+    ///
+    /// # Errors
+    /// As for [`get_at`](Self::get_at).
+    pub fn pin(&self, version: CommitSequence) -> Result<Snapshot, VersionGone> {
+        self.hold(version, Hold::Pinned)
+    }
+
+    fn hold(&self, version: CommitSequence, hold: Hold) -> Result<Snapshot, VersionGone> {
+        if version.0 > self.0.cuts.newest() {
+            let _ = self.cut();
+        }
+        let lease = self.0.leases.lease(version.0, hold);
+        // Once it is leased it stays, so it is asked for after that.
         lease
+            .filter(|_| self.0.cuts.contains(version.0))
             .map(|lease| Snapshot::new(Arc::clone(&self.0), lease))
             .ok_or_else(|| self.0.version_gone(version.0))
     }
@@ -127,12 +155,15 @@ impl State {
     ///
     /// Any number of threads may commit at once; the result is as if they had committed one after the other in the
     /// order of their sequences. With an empty read set the commit is unconditional and cannot fail. Values equal to
-    /// the present ones are not written again. Locks are taken on the shards involved only.
+    /// the present ones are not written again. Only what is written is locked.
+    ///
+    /// # Panics
+    /// If the system has no memory left: the limits on memory stop production long before.
     ///
     /// # Errors
     /// [`Conflict`] with the first key that changed; nothing was written.
     pub fn commit(&self, reads: &ReadSet, changes: &[AccountChange]) -> Result<CommitSequence, Conflict> {
-        let mut ring = self.0.stripes.mine();
+        let mut ring = self.0.writers.mine();
         self.0.commit(&mut ring, reads, changes)
     }
 
@@ -142,13 +173,14 @@ impl State {
         CommitSequence(self.0.sequence.load(SeqCst))
     }
 
-    /// A clean cut: all commits up to the returned sequence are complete, and all later ones will be above it.
+    /// A clean cut, and a version from now on: all commits up to the returned sequence are complete, and all later ones
+    /// will be above it. What is overwritten before the next cut leaves no trace.
     ///
     /// Waits for the commits in flight and holds up new ones for that moment.
     #[must_use]
     pub fn cut(&self) -> CommitSequence {
-        let _no_commits = self.0.stripes.all();
-        self.sequence()
+        let _no_commits = self.0.writers.all();
+        self.0.cut_now()
     }
 
     /// Makes a version the published one, then forgets versions beyond the configured bounds.
@@ -157,12 +189,16 @@ impl State {
     /// never torn.
     ///
     /// # Panics
-    /// If no commit took the sequence yet.
+    /// If no commit took the sequence yet, or if it is neither a cut nor the newest.
     pub fn publish(&self, version: CommitSequence) {
         let cut = self.cut();
         assert!(
             version <= cut,
             "version {version} published before it was committed; newest is {cut}"
+        );
+        assert!(
+            self.0.cuts.contains(version.0) || version <= self.published_sequence(),
+            "version {version} published without a cut"
         );
         let mut replaced = None;
         let one_at_a_time = self.0.publishing.lock();
@@ -170,7 +206,7 @@ impl State {
             let lease = self
                 .0
                 .leases
-                .lease(version.0)
+                .lease(version.0, Hold::Leased)
                 .expect("the floor is never above the published version");
             replaced = Some(self.0.published.swap(lease));
         }
@@ -202,7 +238,7 @@ impl State {
     /// `original_bytes()`.
     #[must_use]
     pub fn code(&self, hash: &B256) -> Option<Bytecode> {
-        self.0.codes.get(hash)
+        self.0.tables.parts.codes.get(hash)
     }
 
     pub(crate) fn tables(&self) -> &Tables {
@@ -211,32 +247,22 @@ impl State {
 }
 
 impl Shared {
-    /// Commits unconditionally, if the newest state is that of version `base`.
-    ///
-    /// # Errors
-    /// The newest sequence, if it is not; nothing was written.
-    pub(crate) fn commit_on(
-        &self,
-        base: u64,
-        changes: &[AccountChange],
-    ) -> Result<CommitSequence, CommitSequence> {
-        let mut rings = self.stripes.all();
+    /// Makes the newest sequence a version; the caller sees to it that no commit is in flight.
+    pub(crate) fn cut_now(&self) -> CommitSequence {
         let newest = self.sequence.load(SeqCst);
-        {
-            let rewinds = self.rewinds.lock();
-            if rewinds.origin(base) != rewinds.origin(newest) {
-                return Err(CommitSequence(newest));
-            }
-        }
-        Ok(self
-            .commit(&mut rings[0], &ReadSet::new(), changes)
-            .expect("nothing was read, so nothing conflicts"))
+        self.cuts.note(newest);
+        CommitSequence(newest)
+    }
+
+    pub(crate) fn take_sequence(&self) -> u64 {
+        self.sequence.fetch_add(1, SeqCst) + 1
     }
 
     pub(crate) fn usage(&self) -> StateUsage {
         StateUsage {
-            account_entries: self.tables.account_cells.load(Relaxed),
-            slot_entries: self.tables.slot_cells.load(Relaxed),
+            account_entries: self.tables.accounts.count(),
+            slot_entries: self.tables.slots.count(),
+            table_bytes: self.tables.accounts.bytes() + self.tables.slots.bytes(),
             retained_bytes: self.retained_bytes.load(Relaxed),
             leased_versions: self.leases.len(),
         }
@@ -281,19 +307,20 @@ impl ReadState for Newest {
     type Error = Infallible;
 
     fn account(&self, address: &Address) -> Result<Option<Account>, Infallible> {
-        Ok(self
-            .0
-            .tables()
-            .newest_account(address)
-            .map(|(_, record)| record.account))
+        let (_, record) = self.0.tables().newest_account(address);
+        Ok(record.map(|record| record.account))
     }
 
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, Infallible> {
-        Ok(self
-            .0
-            .tables()
-            .newest_slot(address, slot)
-            .map_or(U256::ZERO, |(_, value)| value))
+        let tables = self.0.tables();
+        let (_, storage) = tables.newest_storage(address);
+        if storage.is_none() {
+            return Ok(U256::ZERO);
+        }
+        Ok(match tables.slots.lookup(&(storage, *slot)) {
+            Lookup::Entry(_, cell) => U256::from_limbs(cell.value),
+            Lookup::Absent(_) => U256::ZERO,
+        })
     }
 
     fn code(&self, hash: &B256) -> Result<Option<Bytecode>, Infallible> {

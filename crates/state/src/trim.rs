@@ -2,50 +2,58 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use alloy_primitives::{Address, U256};
-
 use crate::{
-    cell::StorageId,
-    shards::{SlotShard, Tables},
+    account::AccountParts,
+    entry::Layout,
     state::Shared,
-    stripe::Touched,
+    storages::StorageId,
+    sweep::Sweep,
+    table::Table,
+    undo::{RECORD_BYTES, Record, Target},
 };
 
-/// Old values forgotten at a time: how long a stripe or a shard is kept from its writers.
+/// Old values forgotten at a time.
 const BATCH: usize = 256;
 
 impl Shared {
     /// Forgets the oldest versions until the past is within its bounds, and sets the gauges. Each old value is visited
     /// once, so the work is proportional to what was committed since the last time.
     pub(crate) fn trim(&self) {
-        let Some(_only_one) = self.trimming.try_lock() else {
+        let Some(mut sweep) = self.trimming.try_lock() else {
             return;
         };
         while let Some(floor) = self.raise_floor() {
-            self.forget_until(floor);
+            self.forget_until(&mut sweep, floor);
         }
-        self.rewinds.lock().forget_below(self.leases.floor());
+        let floor = self.leases.floor();
+        self.cuts.forget_below(floor);
+        self.rewinds.lock().forget_below(floor);
+        self.end_held_storages(&mut sweep, floor);
+        self.sweep(&mut sweep, floor);
         let usage = self.usage();
         metrics::gauge!("rapid_reth_state_accounts_entries").set(usage.account_entries as f64);
         metrics::gauge!("rapid_reth_state_slots_entries").set(usage.slot_entries as f64);
+        metrics::gauge!("rapid_reth_state_table_bytes").set(usage.table_bytes as f64);
         metrics::gauge!("rapid_reth_state_retained_bytes").set(usage.retained_bytes as f64);
         metrics::gauge!("rapid_reth_state_leases_entries").set(usage.leased_versions as f64);
     }
 
     /// Raises the floor by about a batch of old values, if there are too many and the leases allow it.
     ///
-    /// The new floor is stored before anything is forgotten: see `Snapshot::check`.
+    /// The new floor is stored before anything is forgotten: see `Snapshot::checked`. It is always a version, so what
+    /// was overwritten without a trace since an old value was kept is not above the floor when that value is.
     fn raise_floor(&self) -> Option<u64> {
         let retained = self.retained_bytes.load(Relaxed);
         if retained <= self.config.retained_bytes {
             return None;
         }
+        let undo = &self.tables.undo;
         let oldest = self
-            .stripes
+            .writers
             .iter()
-            .filter_map(|ring| Some((ring.first()?, ring.nth(BATCH)?)));
+            .filter_map(|ring| Some((ring.nth(undo, 0)?, ring.nth(undo, BATCH)?)));
         let (first, wanted) = oldest.min()?;
-        let wanted = wanted.min(self.published.load().version());
+        let wanted = self.cuts.from(wanted)?.min(self.published.load().version());
         let mut floor = self.leases.raise_floor_to_leases(wanted);
         if floor < first
             && wanted >= first
@@ -58,105 +66,50 @@ impl Shared {
         (floor >= first).then_some(floor)
     }
 
-    fn forget_until(&self, floor: u64) {
-        let mut batch = Vec::with_capacity(BATCH);
-        for stripe in 0..self.stripes.len() {
+    fn forget_until(&self, sweep: &mut Sweep, floor: u64) {
+        let undo = &self.tables.undo;
+        for writer in 0..self.writers.len() {
             loop {
-                self.stripes.get(stripe).take_until(floor, BATCH, &mut batch);
+                let batch = self.writers.get(writer).oldest(undo, floor, BATCH);
                 if batch.is_empty() {
                     break;
                 }
-                let bytes = batch.iter().map(Touched::retained_bytes).sum::<usize>();
-                self.tables.forget(&batch, floor);
-                self.retained_bytes.fetch_sub(bytes, Relaxed);
-                batch.clear();
+                for (index, record) in &batch {
+                    self.forget(sweep, *index, record, floor);
+                }
+                self.writers.get(writer).forget(undo, batch.len());
+                self.retained_bytes.fetch_sub(batch.len() * RECORD_BYTES, Relaxed);
             }
+        }
+    }
+
+    /// Forgets an old value that no version from `floor` on can see.
+    fn forget(&self, sweep: &mut Sweep, index: u32, record: &Record, floor: u64) {
+        match record.target {
+            Target::Account(id) => {
+                self.tables.accounts.forget(id, index, floor);
+                if let Some(number) = AccountParts::wide_number(&record.value) {
+                    self.tables.parts.free_wide(number);
+                }
+            }
+            Target::Slot(id) => self.tables.slots.forget(id, index, floor),
+            Target::Storage(id) => self.end_storage(sweep, StorageId(id), floor),
+            Target::WideBalance(number) => self.tables.parts.free_wide(number),
         }
     }
 }
 
-impl Tables {
-    /// Forgets what the versions from `floor` on do not see of these cells.
-    fn forget(&self, touched: &[Touched], floor: u64) {
-        let mut accounts = Vec::new();
-        let mut slots = Vec::new();
-        let mut unreachable = Vec::new();
-        for touched in touched {
-            match *touched {
-                Touched::Account(address) => accounts.push((self.account_shard(&address), address)),
-                Touched::Slot(address, storage_id, slot) => {
-                    slots.push((self.slot_shard(&address, &slot), storage_id, slot));
-                }
-                Touched::Orphan(address, storage_id) => unreachable.push((address, storage_id)),
-            }
-        }
-        accounts.sort_unstable();
-        accounts.dedup();
-        for same_shard in accounts.chunk_by(|a, b| a.0 == b.0) {
-            self.forget_accounts(same_shard, floor, &mut unreachable);
-        }
-        slots.sort_unstable();
-        slots.dedup();
-        for same_shard in slots.chunk_by(|a, b| a.0 == b.0) {
-            self.forget_slots(same_shard, floor);
-        }
-        for (address, storage_id) in unreachable {
-            self.reclaim_storage(&address, storage_id);
-        }
-    }
-
-    fn forget_accounts(
-        &self,
-        keys: &[(usize, Address)],
-        floor: u64,
-        unreachable: &mut Vec<(Address, StorageId)>,
-    ) {
-        let mut shard = self.accounts[keys[0].0].0.write();
-        for (_, address) in keys {
-            let Some(cell) = shard.get_mut(address) else {
-                continue;
-            };
-            cell.trim(floor, |rest, forgotten| {
-                let Some(storage_id) = forgotten.map(|record| record.storage_id).filter(|id| *id != 0) else {
-                    return;
-                };
-                // Newest first, then oldest: one of them nearly always still has the id, so this does not walk.
-                let newest = rest.value().is_some_and(|record| record.storage_id == storage_id);
-                if !newest
-                    && !rest
-                        .values()
-                        .flatten()
-                        .any(|record| record.storage_id == storage_id)
-                {
-                    unreachable.push((*address, storage_id));
-                }
-            });
-            if cell.is_vacant(floor) {
-                shard.remove(address);
-                self.account_cells.fetch_sub(1, Relaxed);
-            }
-        }
-    }
-
-    fn forget_slots(&self, keys: &[(usize, StorageId, U256)], floor: u64) {
-        let mut shard = self.slots[keys[0].0].0.write();
-        for (_, storage_id, slot) in keys {
-            self.forget_slot(&mut shard, *storage_id, slot, floor);
-        }
-    }
-
-    fn forget_slot(&self, shard: &mut SlotShard, storage_id: StorageId, slot: &U256, floor: u64) {
-        let Some(cells) = shard.get_mut(&storage_id) else {
+impl<L: Layout> Table<L> {
+    /// Has an entry refer to an old value no more; ends the entry if nothing is left of it. Where a newer old value is
+    /// between the two, nobody goes on from that one any more.
+    fn forget(&self, id: u32, index: u32, floor: u64) {
+        let newest = self.entries.read(id).is_some_and(|(_, cell)| cell.undo == index);
+        if !newest || !self.entries.lock(id) {
             return;
-        };
-        let Some(cell) = cells.get_mut(slot) else { return };
-        cell.trim(floor, |_, _| {});
-        if cell.is_vacant(floor) {
-            cells.remove(slot);
-            self.slot_cells.fetch_sub(1, Relaxed);
-            if cells.is_empty() {
-                shard.remove(&storage_id);
-            }
         }
+        if self.entries.read_locked(id).undo == index {
+            self.entries.set_undo_locked(id, 0);
+        }
+        self.unlock_or_free(id, floor);
     }
 }

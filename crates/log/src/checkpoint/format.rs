@@ -4,8 +4,9 @@
 //! chunk:  crc u32 LE (of the rest) | length u32 | sequence u32 | kind u32 | content
 //! meta:   "RRETHCKP" | format u32 | mini-block u64 | its hash | EVM block u64 | its hash | extra
 //! entry:  1 | address | nonce u64 LE | balance u256 BE | code hash        an account
-//!         2 | slot u256 BE | value u256 BE                                a slot of the account before it
+//!         2 | slot u256 BE | value u256 BE                                a slot of the account named last
 //!         3 | hash | length u32 LE | code
+//!         4 | address                                                     names an account (from format 2 on)
 //! totals: accounts u64 | slots u64 | codes u64
 //! ```
 
@@ -15,7 +16,8 @@ use rapid_primitives::{Account, MiniBlockNumber};
 use super::{CheckpointMeta, CheckpointTotals};
 use crate::frame::{u32_at, u64_at};
 
-pub(super) const FORMAT: u32 = 1;
+/// The format that is written. Format 1, which lacks the entries of kind 4, is read too.
+pub(super) const FORMAT: u32 = 2;
 pub(super) const CHUNK_HEADER_BYTES: usize = 16;
 pub(super) const TOTALS_BYTES: usize = 24;
 
@@ -41,6 +43,7 @@ const META_BYTES: usize = 8 + 4 + 8 + 32 + 8 + 32;
 const ACCOUNT: u8 = 1;
 const SLOT: u8 = 2;
 const CODE: u8 = 3;
+const OWNER: u8 = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChunkKind {
@@ -151,6 +154,11 @@ pub(super) fn encode_account(out: &mut Vec<u8>, address: Address, account: &Acco
     out.extend_from_slice(account.code_hash.as_slice());
 }
 
+pub(super) fn encode_owner(out: &mut Vec<u8>, address: Address) {
+    out.push(OWNER);
+    out.extend_from_slice(address.as_slice());
+}
+
 pub(super) fn encode_slot(out: &mut Vec<u8>, slot: U256, value: U256) {
     out.push(SLOT);
     out.extend_from_slice(&slot.to_be_bytes::<32>());
@@ -170,6 +178,8 @@ pub(super) enum RawEntry<'a> {
     Account(Address, Account),
     Slot(U256, U256),
     Code(B256, &'a [u8]),
+    /// Whose the slots after it are.
+    Owner(Address),
 }
 
 /// Reads the entry at the front and moves behind it; `None` if there is no whole entry.
@@ -202,6 +212,7 @@ pub(super) fn decode_entry<'a>(bytes: &mut &'a [u8]) -> Option<RawEntry<'a>> {
             *bytes = rest;
             RawEntry::Code(hash, code)
         }
+        OWNER => RawEntry::Owner(Address::from(*take::<20>(bytes)?)),
         _ => return None,
     })
 }

@@ -64,7 +64,7 @@ impl CheckpointReader {
         let kind = chunks.next(0)?;
         let format = meta_format(&chunks.content).filter(|_| kind == ChunkKind::Meta);
         let format = format.ok_or_else(|| damaged(&chunks, "it does not begin like one"))?;
-        if format != FORMAT {
+        if !(1..=FORMAT).contains(&format) {
             return Err(CheckpointError::Format {
                 path: chunks.path,
                 found: format,
@@ -157,7 +157,12 @@ impl CheckpointEntries {
         }
         let mut rest = &self.chunks.content[self.position..];
         let length = rest.len();
-        let entry = decode_entry(&mut rest).and_then(|raw| {
+        let mut raw = decode_entry(&mut rest);
+        if let Some(RawEntry::Owner(address)) = raw {
+            self.address = Some(address);
+            raw = decode_entry(&mut rest);
+        }
+        let entry = raw.and_then(|raw| {
             Some(match raw {
                 RawEntry::Account(address, account) => {
                     self.address = Some(address);
@@ -177,6 +182,8 @@ impl CheckpointEntries {
                     let code = (keccak256(code) == hash).then(|| Bytes::copy_from_slice(code))?;
                     CheckpointEntry::Code { hash, code }
                 }
+                // Named twice with nothing between.
+                RawEntry::Owner(_) => return None,
             })
         });
         self.position += length - rest.len();

@@ -20,7 +20,8 @@ pub struct CheckpointSize {
 }
 
 impl CheckpointSize {
-    /// Bytes of all codes: what the file has beyond accounts and slots. Includes the few bytes of its chunks' heads.
+    /// Bytes of all codes: what the file has beyond accounts and slots. Includes the few bytes of its chunks' heads, and
+    /// 21 for each account that slots are put to.
     #[must_use]
     pub const fn code_bytes(&self) -> u64 {
         let Some(totals) = self.totals else { return 0 };

@@ -14,7 +14,7 @@ use super::{
     CheckpointError, CheckpointMeta, CheckpointTotals, Checkpoints, TEMPORARY_SUFFIX, checkpoint_name,
     format::{
         CHUNK_BYTES, CHUNK_HEADER_BYTES, ChunkHeader, ChunkKind, MAX_PIECE_BYTES, encode_account,
-        encode_code, encode_meta, encode_slot, encode_totals,
+        encode_code, encode_meta, encode_owner, encode_slot, encode_totals,
     },
 };
 use crate::storage::{StorageFile, write_all_at};
@@ -36,6 +36,8 @@ pub struct CheckpointWriter {
     synced: u64,
     sequence: u32,
     entries: Vec<u8>,
+    /// The account named last.
+    owner: Option<Address>,
     totals: CheckpointTotals,
     finished: bool,
 }
@@ -65,6 +67,7 @@ impl CheckpointWriter {
             synced: 0,
             sequence: 0,
             entries: Vec::new(),
+            owner: None,
             totals: CheckpointTotals::default(),
             finished: false,
         };
@@ -72,29 +75,33 @@ impl CheckpointWriter {
         Ok(writer)
     }
 
-    /// Writes an account and its storage. Slots with value zero are left out: they are absent.
+    /// Writes an account.
     ///
     /// # Errors
     /// [`CheckpointError::Io`]; the checkpoint must then be dropped.
-    pub fn account<I>(
-        &mut self,
-        address: Address,
-        account: &Account,
-        storage: I,
-    ) -> Result<(), CheckpointError>
-    where
-        I: IntoIterator<Item = (U256, U256)>,
-    {
+    pub fn account(&mut self, address: Address, account: &Account) -> Result<(), CheckpointError> {
         encode_account(&mut self.entries, address, account);
+        self.owner = Some(address);
         self.totals.accounts += 1;
-        for (slot, value) in storage {
-            if value.is_zero() {
-                continue;
-            }
-            encode_slot(&mut self.entries, slot, value);
-            self.totals.slots += 1;
-            self.flush_full()?;
+        self.flush_full()
+    }
+
+    /// Writes a slot of an account, which was written before it. A slot with value zero is left out: it is absent.
+    ///
+    /// Slots of one account in a row take least.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Io`]; the checkpoint must then be dropped.
+    pub fn slot(&mut self, address: Address, slot: U256, value: U256) -> Result<(), CheckpointError> {
+        if value.is_zero() {
+            return Ok(());
         }
+        if self.owner != Some(address) {
+            encode_owner(&mut self.entries, address);
+            self.owner = Some(address);
+        }
+        encode_slot(&mut self.entries, slot, value);
+        self.totals.slots += 1;
         self.flush_full()
     }
 

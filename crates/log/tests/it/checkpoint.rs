@@ -32,24 +32,12 @@ fn write(
     content: &[CheckpointEntry],
 ) -> Result<CheckpointTotals, CheckpointError> {
     let mut writer = checkpoints.create(&meta(number))?;
-    let mut rest = content;
-    while let Some((entry, tail)) = rest.split_first() {
-        let slots = tail
-            .iter()
-            .take_while(|entry| matches!(entry, CheckpointEntry::Slot { .. }))
-            .count();
+    for entry in content {
         match entry {
-            CheckpointEntry::Account { address, account } => {
-                let slots = tail[..slots].iter().map(|entry| match entry {
-                    CheckpointEntry::Slot { slot, value, .. } => (*slot, *value),
-                    other => panic!("{other:?}"),
-                });
-                writer.account(*address, account, slots)?;
-            }
+            CheckpointEntry::Account { address, account } => writer.account(*address, account)?,
+            CheckpointEntry::Slot { address, slot, value } => writer.slot(*address, *slot, *value)?,
             CheckpointEntry::Code { hash, code } => writer.code(*hash, code)?,
-            CheckpointEntry::Slot { .. } => panic!("slots follow their account"),
         }
-        rest = &tail[slots..];
     }
     writer.finish()
 }
@@ -176,13 +164,43 @@ fn a_disk_error_leaves_the_old_one() {
     }
 }
 
+/// As a state that is scanned in the order of its entries gives them.
+#[test]
+fn slots_need_not_follow_their_account() {
+    let disk = Disk::new();
+    let checkpoints = Checkpoints::open(Path::new(DIR), disk.storage()).unwrap();
+    let account = |byte| CheckpointEntry::Account {
+        address: Address::repeat_byte(byte),
+        account: Account::default(),
+    };
+    let slot = |byte, slot: u64| CheckpointEntry::Slot {
+        address: Address::repeat_byte(byte),
+        slot: U256::from(slot),
+        value: U256::ONE,
+    };
+    let content = [
+        account(1),
+        account(2),
+        slot(2, 1),
+        slot(1, 1),
+        slot(1, 2),
+        slot(2, 2),
+    ];
+    let totals = write(&checkpoints, 1, &content).unwrap();
+    assert_eq!((totals.accounts, totals.slots), (2, 4));
+    let reader = checkpoints.read(MiniBlockNumber(1)).unwrap();
+    let read: Vec<_> = reader.entries().map(Result::unwrap).collect();
+    assert_eq!(read, content);
+}
+
 #[test]
 fn zero_slots_are_left_out() {
     let disk = Disk::new();
     let checkpoints = Checkpoints::open(Path::new(DIR), disk.storage()).unwrap();
     let mut writer = checkpoints.create(&meta(1)).unwrap();
-    let slots = [(U256::from(1), U256::ZERO), (U256::from(2), U256::from(3))];
-    writer.account(Address::ZERO, &Account::default(), slots).unwrap();
+    writer.account(Address::ZERO, &Account::default()).unwrap();
+    writer.slot(Address::ZERO, U256::from(1), U256::ZERO).unwrap();
+    writer.slot(Address::ZERO, U256::from(2), U256::from(3)).unwrap();
     assert_eq!(writer.finish().unwrap().slots, 1);
 }
 

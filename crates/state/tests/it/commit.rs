@@ -7,7 +7,7 @@ use rapid_state::{Conflict, ReadSet, State, StateConfig, StateKey};
 use crate::model::{Model, address, balance, contract, removed, slots, wiped};
 
 fn state() -> State {
-    State::new(StateConfig::default())
+    State::new(StateConfig::default()).unwrap()
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn reads_and_refused_commits_make_no_entry() {
     assert_eq!(reader.account(&address(0)).unwrap(), None);
     assert_eq!(reader.storage(&address(1), &U256::ONE).unwrap(), U256::ZERO);
     state.commit(&ReadSet::new(), &[balance(address(0), 1)]).unwrap();
-    let before = (state.usage(), state.sequence());
+    let before = state.usage();
     let new_code = wiped(address(3), 1);
     let hash = new_code.code.as_ref().unwrap().hash;
     let refused = state.commit(&reader.take_reads(), &[new_code, contract(address(2), &[(1, 1)])]);
@@ -68,7 +68,9 @@ fn reads_and_refused_commits_make_no_entry() {
             key: StateKey::Account(address(0))
         })
     );
-    assert_eq!((state.usage(), state.sequence()), before);
+    assert_eq!(state.usage().account_entries, before.account_entries);
+    assert_eq!(state.usage().slot_entries, before.slot_entries);
+    assert_eq!(state.usage().retained_bytes, before.retained_bytes);
     assert!(state.code(&hash).is_none());
 }
 
@@ -139,7 +141,8 @@ fn one_commit_may_change_an_account_more_than_once() {
     let state = State::new(StateConfig {
         retained_bytes: 0,
         leased_bytes: usize::MAX,
-    });
+    })
+    .unwrap();
     let changes = [
         contract(address(0), &[(1, 1), (2, 2)]),
         slots(address(0), &[(1, 3)]),
@@ -167,7 +170,8 @@ fn wiped_storage_is_reclaimed_when_no_version_sees_it() {
     let state = State::new(StateConfig {
         retained_bytes: 0,
         leased_bytes: usize::MAX,
-    });
+    })
+    .unwrap();
     let storage: Vec<_> = (0..100).map(|slot| (slot, 1)).collect();
     state.publish(
         state

@@ -12,7 +12,8 @@ fn state_with_lease(leased_bytes: usize) -> (State, Snapshot) {
     let state = State::new(StateConfig {
         retained_bytes: BOUND,
         leased_bytes,
-    });
+    })
+    .unwrap();
     let first = [balance(address(0), 1), contract(address(1), &[(1, 1)])];
     state.publish(state.commit(&ReadSet::new(), &first).unwrap());
     let snapshot = state.published();
@@ -94,12 +95,14 @@ fn what_is_not_published_is_never_trimmed() {
     let state = State::new(StateConfig {
         retained_bytes: 0,
         leased_bytes: 0,
-    });
+    })
+    .unwrap();
     state.publish(state.commit(&ReadSet::new(), &[balance(address(0), 1)]).unwrap());
     for count in 2..1000 {
-        state
+        let committed = state
             .commit(&ReadSet::new(), &[balance(address(0), count)])
             .unwrap();
+        assert_eq!(state.cut(), committed);
     }
     assert_eq!(
         state.published().account(&address(0)).unwrap().unwrap().balance,
@@ -116,7 +119,7 @@ fn what_is_not_published_is_never_trimmed() {
 
 #[test]
 fn the_future_is_not_a_version() {
-    let state = State::new(StateConfig::default());
+    let state = State::new(StateConfig::default()).unwrap();
     let gone = state.get_at(CommitSequence(1)).unwrap_err();
     assert_eq!(
         (gone.version, gone.newest),

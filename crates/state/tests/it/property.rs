@@ -1,15 +1,18 @@
 //! Random histories: every live view equals the model's copy, and nothing is left when the views are gone.
 
+use std::collections::BTreeMap;
+
 use alloy_primitives::{Address, U256};
 use proptest::{collection::vec, prelude::*, sample::Index};
 use rapid_primitives::{AccountChange, CommitSequence, Fate, ReadState};
-use rapid_state::{Draft, ReadSet, Snapshot, State, StateConfig};
+use rapid_state::{Draft, ReadSet, Snapshot, State, StateConfig, StateUsage};
 
 use crate::model::{ADDRESSES, Model, SLOTS, address, code};
 
 #[derive(Clone, Debug)]
 enum Step {
     Commit(Vec<AccountChange>),
+    Cut,
     Race {
         read: Vec<(Address, U256)>,
         between: Vec<AccountChange>,
@@ -71,6 +74,7 @@ fn step() -> impl Strategy<Value = Step> {
     );
     prop_oneof![
         6 => changes().prop_map(Step::Commit),
+        3 => Just(Step::Cut),
         2 => (keys, changes(), changes())
             .prop_map(|(read, between, changes)| Step::Race { read, between, changes }),
         4 => index().prop_map(Step::Publish),
@@ -91,8 +95,10 @@ const VIEWS_MAX: usize = 6;
 
 struct Run {
     state: State,
-    /// The model at each version.
-    versions: Vec<Model>,
+    /// The newest state.
+    newest: Model,
+    /// The model at each version: at each cut.
+    versions: BTreeMap<CommitSequence, Model>,
     held: Vec<(Snapshot, Model)>,
     drafts: Vec<(Draft, Model)>,
 }
@@ -102,35 +108,31 @@ impl Run {
         let state = State::new(StateConfig {
             retained_bytes,
             leased_bytes: usize::MAX / 2,
-        });
+        })
+        .unwrap();
         Self {
             state,
-            versions: vec![Model::default()],
+            newest: Model::default(),
+            versions: BTreeMap::from([(CommitSequence(0), Model::default())]),
             held: Vec::new(),
             drafts: Vec::new(),
         }
     }
 
-    fn newest(&self) -> &Model {
-        &self.versions[self.versions.len() - 1]
-    }
-
     fn version(&self, index: &Index) -> CommitSequence {
         // Recent versions are the interesting ones: most older ones are trimmed.
         let back = index.index(self.versions.len().min(8));
-        CommitSequence((self.versions.len() - 1 - back) as u64)
+        *self.versions.keys().nth_back(back).unwrap()
     }
 
-    fn committed(&mut self, sequence: CommitSequence, model: Model) {
-        assert_eq!(sequence.0 as usize, self.versions.len(), "sequences have no gaps");
-        self.versions.push(model);
+    /// Now, or at some point before, the newest state was made a version.
+    fn cut(&mut self) {
+        self.versions.insert(self.state.sequence(), self.newest.clone());
     }
 
     fn commit(&mut self, reads: &ReadSet, changes: &[AccountChange]) {
-        let sequence = self.state.commit(reads, changes).unwrap();
-        let mut model = self.newest().clone();
-        model.apply(changes);
-        self.committed(sequence, model);
+        self.state.commit(reads, changes).unwrap();
+        self.newest.apply(changes);
     }
 
     fn get_at(&self, version: CommitSequence) -> Option<(Snapshot, Model)> {
@@ -138,7 +140,7 @@ impl Run {
         assert_eq!(snapshot.is_ok(), version >= self.state.oldest_sequence());
         snapshot
             .ok()
-            .map(|snapshot| (snapshot, self.versions[version.0 as usize].clone()))
+            .map(|snapshot| (snapshot, self.versions[&version].clone()))
     }
 
     fn race(&mut self, read: &[(Address, U256)], between: &[AccountChange], changes: &[AccountChange]) {
@@ -147,34 +149,39 @@ impl Run {
             reader.account(address).unwrap();
             reader.storage(address, slot).unwrap();
         }
-        let before = self.newest().clone();
+        let before = self.newest.clone();
         self.commit(&ReadSet::new(), between);
         let same = |(address, slot): &(Address, U256)| {
-            before.account(address) == self.newest().account(address)
-                && before.slot(address, slot) == self.newest().slot(address, slot)
+            before.account(address) == self.newest.account(address)
+                && before.slot(address, slot) == self.newest.slot(address, slot)
         };
         let holds = read.iter().all(same);
-        let before = (self.state.usage(), self.state.sequence());
+        let entries = |usage: StateUsage| (usage.account_entries, usage.slot_entries, usage.retained_bytes);
+        let before = entries(self.state.usage());
         match self.state.commit(&reader.take_reads(), changes) {
-            Ok(sequence) => {
+            Ok(_) => {
                 assert!(holds, "a commit on changed reads was accepted");
-                let mut model = self.newest().clone();
-                model.apply(changes);
-                self.committed(sequence, model);
+                self.newest.apply(changes);
             }
-            Err(_) => assert_eq!((self.state.usage(), self.state.sequence()), before),
+            Err(_) => assert_eq!(entries(self.state.usage()), before),
         }
     }
 
     fn rewind(&mut self, version: CommitSequence) {
+        // Rewinding makes the state before it a version too.
+        self.cut();
         let rewound = self.state.rewind_to(version);
         assert_eq!(rewound.is_ok(), version >= self.state.oldest_sequence());
         let Ok((sequence, changes)) = rewound else { return };
-        let mut applied = self.newest().clone();
+        let mut applied = self.newest.clone();
         applied.apply(&changes);
-        let model = self.versions[version.0 as usize].clone();
-        assert_eq!(applied, model, "net changes of a rewind lead to its target");
-        self.committed(sequence, model);
+        assert_eq!(
+            applied, self.versions[&version],
+            "net changes of a rewind lead to its target"
+        );
+        self.newest = applied;
+        assert_eq!(sequence, self.state.sequence());
+        self.cut();
     }
 
     fn begin(&mut self, draft: Draft, model: Model) {
@@ -191,10 +198,13 @@ impl Run {
     }
 
     fn adopt(&mut self, draft: usize) {
+        // Whether it is adopted or not, the state before it becomes a version.
+        self.cut();
         let (draft, model) = &self.drafts[draft];
         if let Ok(sequence) = draft.adopt(&self.state) {
-            let model = model.clone();
-            self.committed(sequence, model);
+            self.newest = model.clone();
+            assert_eq!(sequence, self.state.sequence());
+            self.cut();
         }
     }
 
@@ -206,6 +216,10 @@ impl Run {
                 between,
                 changes,
             } => self.race(&read, &between, &changes),
+            Step::Cut => {
+                assert_eq!(self.state.cut(), self.state.sequence());
+                self.cut();
+            }
             Step::Publish(index) => self.state.publish(self.version(&index)),
             Step::Hold(index) => {
                 self.held.extend(self.get_at(self.version(&index)));
@@ -224,7 +238,8 @@ impl Run {
             }
             Step::BeginOnNewest => {
                 let snapshot = self.state.get_at(self.state.sequence()).unwrap();
-                self.begin(Draft::begin(snapshot), self.newest().clone());
+                self.cut();
+                self.begin(Draft::begin(snapshot), self.newest.clone());
             }
             _ if self.drafts.is_empty() => {}
             Step::BeginOn(index) => {
@@ -243,11 +258,11 @@ impl Run {
     }
 
     fn check(&self) {
-        assert_eq!(&Model::read(&self.state.newest()).unwrap(), self.newest());
+        assert_eq!(&Model::read(&self.state.newest()).unwrap(), &self.newest);
         let published = self.state.published();
         assert_eq!(
             Model::read(&published).unwrap(),
-            self.versions[published.sequence().0 as usize]
+            self.versions[&published.sequence()]
         );
         for (snapshot, model) in &self.held {
             assert_eq!(&Model::read(snapshot).unwrap(), model);
@@ -264,12 +279,12 @@ impl Run {
         self.drafts.clear();
         let last = self.state.commit(&ReadSet::new(), &[]).unwrap();
         self.state.publish(last);
-        assert_eq!(&Model::scan(&self.state.published()).unwrap(), self.newest());
+        assert_eq!(&Model::scan(&self.state.published()).unwrap(), &self.newest);
         let usage = self.state.usage();
         assert_eq!(usage.leased_versions, 1);
         if usage.retained_bytes == 0 {
-            assert_eq!(usage.account_entries, self.newest().0.len());
-            assert_eq!(usage.slot_entries, self.newest().slot_count());
+            assert_eq!(usage.account_entries, self.newest.0.len());
+            assert_eq!(usage.slot_entries, self.newest.slot_count());
         }
     }
 }
@@ -299,7 +314,7 @@ proptest! {
     /// A draft's net changes lead from its base to what it reads, also when they are applied twice.
     #[test]
     fn draft_changes_lead_from_its_base(base in vec(changes(), 0..4), applied in vec(changes(), 0..6)) {
-        let state = State::new(StateConfig::default());
+        let state = State::new(StateConfig::default()).unwrap();
         let mut model = Model::default();
         for changes in &base {
             model.apply(changes);

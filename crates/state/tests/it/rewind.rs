@@ -7,8 +7,12 @@ use crate::model::{Model, address, balance, contract, removed, slots, wiped};
 
 #[test]
 fn a_rewind_restores_wiped_and_removed_storage() {
-    let state = State::new(StateConfig::default());
-    let commit = |changes: &[_]| state.commit(&ReadSet::new(), changes).unwrap();
+    let state = State::new(StateConfig::default()).unwrap();
+    let commit = |changes: &[_]| {
+        let committed = state.commit(&ReadSet::new(), changes).unwrap();
+        assert_eq!(state.cut(), committed);
+        committed
+    };
     let target = commit(&[
         contract(address(0), &[(1, 1), (2, 2)]),
         contract(address(1), &[(3, 3)]),
@@ -48,7 +52,7 @@ fn a_rewind_restores_wiped_and_removed_storage() {
 
 #[test]
 fn a_rewind_to_the_newest_version_changes_nothing() {
-    let state = State::new(StateConfig::default());
+    let state = State::new(StateConfig::default()).unwrap();
     let newest = state.commit(&ReadSet::new(), &[balance(address(0), 1)]).unwrap();
     let (sequence, changes) = state.rewind_to(newest).unwrap();
     assert_eq!((sequence, changes.len()), (newest.next(), 0));
@@ -59,7 +63,8 @@ fn a_version_that_is_not_kept_cannot_be_rewound_to() {
     let state = State::new(StateConfig {
         retained_bytes: 0,
         leased_bytes: 0,
-    });
+    })
+    .unwrap();
     for count in 1..5 {
         state.publish(
             state

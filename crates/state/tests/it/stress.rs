@@ -42,7 +42,7 @@ enum Kind {
 }
 
 fn begin(config: StateConfig) -> State {
-    let state = State::new(config);
+    let state = State::new(config).unwrap();
     let mut changes: Vec<_> = (0..HOLDERS)
         .map(|index| AccountChange {
             balance: Some(U256::from(EACH)),

@@ -1,0 +1,227 @@
+//! One table: entries, the index that finds them, and who has reserved them.
+
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+use parking_lot::Mutex;
+
+use crate::{
+    entry::{ABSENT, Arena, Busy, Cell, Layout},
+    hash::Secret,
+    index::{Gap, Index, KeyHash},
+    region::OutOfMemory,
+};
+
+/// Locks of the reservations, so that drafts of several threads seldom meet.
+const RESERVATION_SHARDS: usize = 64;
+
+/// Attempts at an entry that another writer has locked, before a writer who has locks itself gives them up: two could
+/// wait for each other. Longer than any commit of one transaction takes.
+pub(crate) const PATIENCE: u32 = 256;
+
+/// What a search found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lookup {
+    Entry(u32, Cell),
+    /// No entry, so no value at any retained version.
+    Absent(Gap),
+}
+
+/// Accounts or slots.
+///
+/// An entry exists while a retained version has a value for its key, or while somebody has reserved it.
+#[derive(Debug)]
+pub(crate) struct Table<L> {
+    pub(crate) entries: Arena<L>,
+    index: Index,
+    /// How often each entry is reserved. Bounded by what the drafts alive have written.
+    reserved: Box<[Mutex<HashMap<u32, u32>>]>,
+    /// Entries that exist.
+    count: AtomicUsize,
+    secret: Secret,
+}
+
+impl<L: Layout> Table<L> {
+    pub(crate) fn new() -> Result<Self, OutOfMemory> {
+        Ok(Self {
+            entries: Arena::new()?,
+            index: Index::new()?,
+            reserved: (0..RESERVATION_SHARDS).map(|_| Mutex::default()).collect(),
+            count: AtomicUsize::new(0),
+            secret: Secret::default(),
+        })
+    }
+
+    fn hash(&self, key: &L::Key) -> KeyHash {
+        L::hash(&self.secret, key)
+    }
+
+    /// Finds a key and what its entry says now.
+    #[inline]
+    pub(crate) fn lookup(&self, key: &L::Key) -> Lookup {
+        let found = self.index.search(self.hash(key), |id| {
+            let (found, cell) = self.entries.read(id)?;
+            (found == *key).then_some((id, cell))
+        });
+        match found {
+            Ok((id, cell)) => Lookup::Entry(id, cell),
+            Err(gap) => Lookup::Absent(gap),
+        }
+    }
+
+    /// [Finds](Self::lookup) a key, but does not wait long for a writer who has its entry locked.
+    pub(crate) fn try_lookup(&self, key: &L::Key) -> Result<Lookup, Busy> {
+        let found = self
+            .index
+            .search(self.hash(key), |id| match self.entries.try_read(id, PATIENCE) {
+                Err(Busy) => Some(Err(Busy)),
+                Ok(read) => read
+                    .filter(|(found, _)| found == key)
+                    .map(|(_, cell)| Ok((id, cell))),
+            });
+        match found {
+            Ok(Ok((id, cell))) => Ok(Lookup::Entry(id, cell)),
+            Ok(Err(busy)) => Err(busy),
+            Err(gap) => Ok(Lookup::Absent(gap)),
+        }
+    }
+
+    /// Finds the entry of a key.
+    #[inline]
+    pub(crate) fn find(&self, key: &L::Key) -> Option<u32> {
+        match self.lookup(key) {
+            Lookup::Entry(id, _) => Some(id),
+            Lookup::Absent(_) => None,
+        }
+    }
+
+    /// Finds the entry that has a key, or had it a moment ago, without a look at what it says.
+    pub(crate) fn find_unread(&self, key: &L::Key) -> Option<u32> {
+        let is_key = |id| (self.entries.key(id) == *key).then_some(id);
+        self.index.search(self.hash(key), is_key).ok()
+    }
+
+    /// Whether nothing was added where a key was not found.
+    pub(crate) fn holds(&self, gap: Gap) -> bool {
+        self.index.holds(gap)
+    }
+
+    /// Asks for what finding a key reads first to be in the cache soon.
+    #[inline]
+    pub(crate) fn prefetch_index(&self, key: &L::Key) {
+        self.index.prefetch(self.hash(key));
+    }
+
+    /// Asks for the entry that a key seems to have to be in the cache soon.
+    #[inline]
+    pub(crate) fn prefetch_entry(&self, key: &L::Key) {
+        let _ = self.index.search(self.hash(key), |id| {
+            self.entries.prefetch(id);
+            Some(())
+        });
+    }
+
+    /// Makes a locked entry for a key that has none.
+    ///
+    /// # Errors
+    /// The entry it has, if it has one.
+    pub(crate) fn insert_locked(&self, key: &L::Key) -> Result<u32, u32> {
+        let id = self.entries.make_locked(key);
+        // An entry in the index keeps its key while the stripe is locked, so the bare key is enough to compare.
+        let inserted = self
+            .index
+            .insert(self.hash(key), id, |other| self.entries.key(other) == *key);
+        if let Err(known) = inserted {
+            self.entries.free_locked(id);
+            return Err(known);
+        }
+        self.count.fetch_add(1, Relaxed);
+        Ok(id)
+    }
+
+    /// Unlocks an entry, and ends it if it says nothing more than its absence would to any version from `floor` on.
+    pub(crate) fn unlock_or_free(&self, id: u32, floor: u64) {
+        let cell = self.entries.read_locked(id);
+        if cell.value == ABSENT && cell.undo == 0 && cell.sequence <= floor {
+            let reserved = self.reserved(id).lock();
+            if !reserved.contains_key(&id) {
+                let removed = self.index.remove(self.hash(&self.entries.key(id)), id);
+                debug_assert!(removed, "an entry that exists is in the index");
+                self.entries.free_locked(id);
+                self.count.fetch_sub(1, Relaxed);
+                return;
+            }
+        }
+        self.entries.unlock(id, cell.sequence);
+    }
+
+    /// Keeps the entry of a key from ending until it is [released](Self::release); makes one if there is none.
+    pub(crate) fn reserve(&self, key: &L::Key) -> u32 {
+        loop {
+            let id = match self.lookup(key) {
+                Lookup::Entry(id, _) => id,
+                Lookup::Absent(_) => match self.insert_locked(key) {
+                    Ok(id) => {
+                        self.note_reserved(id);
+                        self.entries.unlock(id, 0);
+                        return id;
+                    }
+                    Err(known) => known,
+                },
+            };
+            self.note_reserved(id);
+            // It may have ended between the two; from here on it does not.
+            if self.entries.read(id).is_some_and(|(found, _)| found == *key) {
+                return id;
+            }
+            self.forget_reserved(id);
+        }
+    }
+
+    /// Reserves an entry once more.
+    pub(crate) fn note_reserved(&self, id: u32) {
+        *self.reserved(id).lock().entry(id).or_default() += 1;
+    }
+
+    fn forget_reserved(&self, id: u32) -> bool {
+        let mut reserved = self.reserved(id).lock();
+        let Some(count) = reserved.get_mut(&id) else {
+            return false;
+        };
+        *count -= 1;
+        let last = *count == 0;
+        if last {
+            reserved.remove(&id);
+        }
+        last
+    }
+
+    /// Ends a reservation, and with the last one the entry, if nobody has committed a value since.
+    pub(crate) fn release(&self, id: u32, floor: u64) {
+        if self.forget_reserved(id) && self.entries.lock(id) {
+            self.unlock_or_free(id, floor);
+        }
+    }
+
+    fn reserved(&self, id: u32) -> &Mutex<HashMap<u32, u32>> {
+        &self.reserved[id as usize % RESERVATION_SHARDS]
+    }
+
+    /// Makes room for this many entries more.
+    pub(crate) fn make_room(&self, entries: usize) -> Result<(), OutOfMemory> {
+        self.entries.reserve(u32::try_from(entries).unwrap_or(u32::MAX))?;
+        self.index.reserve(self.count() + entries)
+    }
+
+    /// Entries that exist.
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Relaxed)
+    }
+
+    /// Bytes of memory that the table uses: entries ever used at once, and the index.
+    pub(crate) fn bytes(&self) -> usize {
+        self.entries.end() as usize * L::WORDS * size_of::<u64>() + self.index.bytes()
+    }
+}
