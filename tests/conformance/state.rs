@@ -11,9 +11,9 @@ use rapid_consensus::TransactionRules;
 use rapid_evm::{BlockExecutor, BlockHashes, Executed, StateDb, evm_environment};
 use rapid_jit::Rules;
 use rapid_primitives::{AccountChange, BlockEnvironment, TransactionSigned};
-use rapid_state::{Draft, ReadSet, State, StateConfig};
+use rapid_state::{Draft, ReadSet, State, StateConfig, StateView};
 use rapid_testing::differential::TracedEvm;
-use rapid_trie::StateTrie;
+use rapid_trie::{Forest, StateTrie};
 use revm::{context::TxEnv, interpreter::instructions::gas_table_spec};
 use serde::Deserialize;
 
@@ -88,10 +88,16 @@ pub(crate) fn run(path: &str, test: &StateTest, compilation: &Compilation) -> Ve
     }
 }
 
+fn root_after(mut trie: StateTrie, after: &Draft, changes: &[AccountChange]) -> Result<B256, String> {
+    trie.apply(after.clone().into(), changes)
+        .and_then(|()| trie.root())
+        .map_err(|error| error.to_string())
+}
+
 impl StateTest {
     fn check(&self, fork: &str, expectation: &Expectation, compilation: &Compilation) -> Result<(), String> {
         let spec = Arc::new(network::rules(fork, &self.config)?);
-        let (state, mut trie) = self.prestate();
+        let (state, trie) = self.prestate();
         let environment = self.env.environment();
         self.compare(&spec, &state, expectation, compilation)?;
         let database = StateDb::new(Draft::begin(state.published()), NumberHashes);
@@ -102,7 +108,8 @@ impl StateTest {
             &compilation.compiler(),
         );
         let executed = self.execute(&spec, &environment, expectation, &mut executor);
-        let net = executor.into_state().changes();
+        let after = executor.into_state();
+        let net = after.changes();
         match (&executed, &expectation.expect_exception) {
             (Ok(_), Some(exception)) => return Err(format!("accepted, although {exception}")),
             (Err(reason), None) => return Err(format!("refused: {reason}")),
@@ -113,16 +120,13 @@ impl StateTest {
         }
         let empty: (Vec<AccountChange>, Vec<Log>) = Default::default();
         let (changes, logs) = executed.map_or(empty, |executed| (executed.changes, executed.receipt.logs));
-        let mut trie_of_net = trie.clone();
-        trie_of_net.apply(&net);
-        trie.apply(&changes);
-        if trie.root() != trie_of_net.root() {
+        let root = root_after(trie.clone(), &after, &changes)?;
+        if root != root_after(trie, &after, &net)? {
             return Err("the draft's net changes and the transaction's give different roots".to_owned());
         }
-        if trie.root() != expectation.hash {
+        if root != expectation.hash {
             return Err(format!(
-                "state root {}, expected {}; changes {changes:?}",
-                trie.root(),
+                "state root {root}, expected {}; changes {changes:?}",
                 expectation.hash
             ));
         }
@@ -170,8 +174,10 @@ impl StateTest {
             .commit(&ReadSet::new(), &accounts)
             .expect("an unconditional commit has no conflict");
         state.publish(state.sequence());
-        let mut trie = StateTrie::default();
-        trie.apply(&accounts);
+        let forest = Forest::new(1 << 30).expect("address space");
+        let mut trie = StateTrie::empty(&forest, StateView::from(state.published()));
+        trie.apply(state.published().into(), &accounts)
+            .expect("the version is published");
         (state, trie)
     }
 

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use rapid_primitives::{
-    AccountChange, DiffBuilder, MiniBlock, MiniBlockBody, MiniBlockHeader, Rewind, SealedBlock,
-    SealedMiniBlock,
+    AccountChange, CommitSequence, DiffBuilder, MiniBlock, MiniBlockBody, MiniBlockHeader, Rewind,
+    SealedBlock, SealedMiniBlock,
 };
-use rapid_state::{Draft, ReadSet};
+use rapid_state::{Draft, ReadSet, StateView};
 use rapid_trie::StateTrie;
 
 use crate::{
@@ -24,6 +24,8 @@ pub(crate) struct Advance {
     pub(crate) take_back: Option<TakeBack>,
     /// Then forward, block by block.
     pub(crate) extensions: Vec<Extension>,
+    /// The trie of the head before.
+    pub(crate) trie: StateTrie,
 }
 
 /// Blocks that stop being canonical.
@@ -31,9 +33,10 @@ pub(crate) struct Advance {
 pub(crate) struct TakeBack {
     /// The head after it.
     head: Arc<SealedBlock>,
-    /// Its trie.
+    /// Its trie, which is of [`draft`](Self::draft).
     trie: StateTrie,
-    changes: Vec<AccountChange>,
+    /// The state after the head, on that of now.
+    draft: Draft,
     mini_block: Arc<SealedMiniBlock>,
     /// Oldest first.
     removed: Vec<Arc<SealedBlock>>,
@@ -66,7 +69,7 @@ impl TakeBack {
     ) -> Result<Self, ChainError> {
         let newest = removed.last().map_or(head.number(), |block| block.number());
         let changes = chain.changes_back(newest, head.number())?;
-        let trie = trie_after(tip.assembly.trie(), &changes, &head)?;
+        let (trie, draft) = state_after(tip.assembly.trie(), &changes, &head)?;
         let mut diff = DiffBuilder::new();
         diff.push(0, &changes);
         let header = MiniBlockHeader {
@@ -87,7 +90,7 @@ impl TakeBack {
             mini_block: Arc::new(MiniBlock { header, body }.seal()),
             head,
             trie,
-            changes,
+            draft,
             removed,
         })
     }
@@ -98,24 +101,34 @@ impl TakeBack {
     }
 }
 
-/// The trie of an older state. That its root is the block's is checked before anything is built on it.
-pub(crate) fn trie_after(
+/// An older state as changes to a newer one, and its trie, which is of that draft. That its root is the block's is
+/// checked before anything is built on it.
+pub(crate) fn state_after(
     newest: &StateTrie,
     changes: &[AccountChange],
     block: &SealedBlock,
-) -> Result<StateTrie, ChainError> {
+) -> Result<(StateTrie, Draft), ChainError> {
+    let mut draft = match newest.state() {
+        StateView::Snapshot(snapshot) => Draft::begin(snapshot.clone()),
+        StateView::Draft(draft) => Draft::begin_on(draft),
+    };
+    draft.apply(changes)?;
     let mut trie = newest.clone();
-    trie.apply(changes);
-    let (found, expected) = (trie.root(), block.header.state_root);
+    trie.apply(draft.clone().into(), changes)?;
+    expect_root(&trie, block)?;
+    Ok((trie, draft))
+}
+
+fn expect_root(trie: &StateTrie, block: &SealedBlock) -> Result<(), ChainError> {
+    let (found, expected) = (trie.root()?, block.header.state_root);
     if found == expected {
-        Ok(trie)
-    } else {
-        Err(ChainError::PastRoot {
-            number: block.number(),
-            expected,
-            found,
-        })
+        return Ok(());
     }
+    Err(ChainError::PastRoot {
+        number: block.number(),
+        expected,
+        found,
+    })
 }
 
 impl Chain {
@@ -128,11 +141,8 @@ impl Chain {
         block: &SealedBlock,
         newest: &StateTrie,
     ) -> Result<BuildBase, ChainError> {
-        let view = self.view();
-        let changes = self.changes_back(view.head.number(), block.number())?;
-        let trie = trie_after(newest, &changes, block)?;
-        let mut past = Draft::begin(view.state.clone());
-        past.apply(&changes)?;
+        let changes = self.changes_back(self.view().head.number(), block.number())?;
+        let (trie, past) = state_after(newest, &changes, block)?;
         Ok(BuildBase {
             draft: Draft::begin_on(&past),
             trie,
@@ -141,15 +151,16 @@ impl Chain {
 }
 
 impl Driver {
-    /// Moves the head. Everything is durable under the log's policy and published on return.
+    /// Moves the head. Everything is durable under the log's policy and published on return. Returns the trie of the head.
     ///
     /// # Errors
     /// [`ChainError::DiskNearlyFull`] or [`ChainError::MemoryNearlyFull`] before anything was written. After any other, the log or history failed: nothing
     /// may be announced any more, and a restart finds the head where the log says.
-    pub(crate) fn advance(&self, advance: Advance) -> Result<(), ChainError> {
+    pub(crate) fn advance(&self, advance: Advance) -> Result<StateTrie, ChainError> {
         let Advance {
             take_back,
             extensions,
+            mut trie,
         } = advance;
         self.check_room()?;
         self.write(take_back.as_ref(), &extensions)?;
@@ -157,22 +168,26 @@ impl Driver {
         let mut next = Vec::with_capacity(extensions.len());
         let mut finished = Vec::with_capacity(extensions.len() + 1);
         if let Some(take_back) = &take_back {
-            let version = self.commit(&take_back.changes);
+            let version = take_back.draft.adopt(state)?;
+            trie = take_back.trie.clone();
+            trie.apply(state.pin(version)?.into(), &[])?;
             self.chain().shared.note_reorganisation();
             self.chain().shared.history.unwind_to(take_back.head.number())?;
             self.background().take_back(state.get_at(version)?);
             finished.push(FinishedBlock {
                 block: Arc::clone(&take_back.head),
-                trie: take_back.trie.clone(),
+                trie: trie.clone(),
                 mini_blocks: Vec::new(),
                 version,
             });
         }
         for Extension { mini_block, executed } in extensions {
+            let version;
+            (version, trie) = self.adopt(&executed, trie)?;
             let block = FinishedBlock {
-                version: self.adopt(&executed),
+                version,
                 block: executed.block,
-                trie: executed.trie,
+                trie: trie.clone(),
                 mini_blocks: vec![mini_block],
             };
             next.push(HandOver::of(&block, state)?);
@@ -180,7 +195,8 @@ impl Driver {
         }
         self.publish_move(take_back, finished);
         next.into_iter()
-            .try_for_each(|next| self.background().hand_over(next))
+            .try_for_each(|next| self.background().hand_over(next))?;
+        Ok(trie)
     }
 
     /// Writes all records and waits once until they may be announced.
@@ -197,16 +213,28 @@ impl Driver {
         last.map_or(Ok(()), |last| self.wait_announceable(last))
     }
 
-    /// The driver is the only writer, so a draft on the head is adopted; one on a state that was gone back to has its
-    /// changes written instead, which is the same.
-    fn adopt(&self, executed: &ExecutedBlock) -> rapid_primitives::CommitSequence {
-        let adopted = executed.draft.adopt(self.chain().state());
-        adopted.unwrap_or_else(|_| self.commit(&executed.diff.collapse()))
-    }
-
-    fn commit(&self, changes: &[AccountChange]) -> rapid_primitives::CommitSequence {
-        let committed = self.chain().state().commit(&ReadSet::new(), changes);
-        committed.expect("an unconditional commit has no conflict")
+    /// The driver is the only writer, so a draft on the head is adopted, and its trie with it. One on a state that was
+    /// gone back to has its changes written instead, which is the same; but the storages that it made are not those that
+    /// come of that, so the trie is made of its parent's.
+    fn adopt(
+        &self,
+        executed: &ExecutedBlock,
+        parent: StateTrie,
+    ) -> Result<(CommitSequence, StateTrie), ChainError> {
+        let state = self.chain().state();
+        if let Ok(version) = executed.draft.adopt(state) {
+            let mut trie = executed.trie.clone();
+            // From here on it is of the version that the draft became.
+            trie.apply(state.pin(version)?.into(), &[])?;
+            return Ok((version, trie));
+        }
+        let changes = executed.diff.collapse();
+        let committed = state.commit(&ReadSet::new(), &changes);
+        let version = committed.expect("an unconditional commit has no conflict");
+        let mut trie = parent;
+        trie.apply(state.pin(version)?.into(), &changes)?;
+        expect_root(&trie, &executed.block)?;
+        Ok((version, trie))
     }
 
     /// One view for all of it: no reader sees the head on its way.

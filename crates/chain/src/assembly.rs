@@ -10,7 +10,8 @@ use rapid_consensus::{BlockResult, ReceiptsDigester, TransactionsDigester, assem
 use rapid_primitives::{
     AccountChange, Block, BlockBody, CommitSequence, MiniBlockNumber, SealedBlock, SealedMiniBlock,
 };
-use rapid_trie::StateTrie;
+use rapid_state::StateView;
+use rapid_trie::{StateTrie, TrieError};
 
 use crate::view::OpenBlock;
 
@@ -73,15 +74,30 @@ impl BlockAssembly {
         &self.trie
     }
 
-    /// Adds the next mini-block.
-    pub fn push(&mut self, mini_block: Arc<SealedMiniBlock>) {
+    /// Adds the next mini-block, of which `after` is the state after it.
+    ///
+    /// # Errors
+    /// [`TrieError`]; the assembly is of no more use.
+    pub fn push(
+        &mut self,
+        mini_block: Arc<SealedMiniBlock>,
+        after: impl Into<StateView>,
+    ) -> Result<(), TrieError> {
         let changes = mini_block.body().diff.collapse();
-        self.push_with(mini_block, &changes);
+        self.push_with(mini_block, after, &changes)
     }
 
     /// Adds the next mini-block, whose collapsed diff the caller has already.
-    pub fn push_with(&mut self, mini_block: Arc<SealedMiniBlock>, changes: &[AccountChange]) {
-        self.trie.apply(changes);
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn push_with(
+        &mut self,
+        mini_block: Arc<SealedMiniBlock>,
+        after: impl Into<StateView>,
+        changes: &[AccountChange],
+    ) -> Result<(), TrieError> {
+        self.trie.apply(after.into(), changes)?;
         mini_block
             .body()
             .transactions
@@ -92,6 +108,7 @@ impl BlockAssembly {
             Some(block) => block.push(mini_block),
             none => *none = Some(OpenBlock::open(mini_block)),
         }
+        Ok(())
     }
 
     /// Computes roots, bloom and hash of the block, which its last mini-block has closed; the assembly is then at the
@@ -99,11 +116,13 @@ impl BlockAssembly {
     ///
     /// `version` is the state's version after the block.
     ///
+    /// # Errors
+    /// [`TrieError`]; the assembly is of no more use.
+    ///
     /// # Panics
     /// If the last mini-block does not close the block, or does not have the parent's hash: the sequencer never seals
     /// such a record and a log that holds one is refused.
-    #[must_use]
-    pub fn finish(&mut self, spec: &ChainSpec, version: CommitSequence) -> FinishedBlock {
+    pub fn finish(&mut self, spec: &ChainSpec, version: CommitSequence) -> Result<FinishedBlock, TrieError> {
         let open = self
             .block
             .take()
@@ -128,7 +147,7 @@ impl BlockAssembly {
         }
         let result = BlockResult {
             parent_hash,
-            state_root: self.trie.root(),
+            state_root: self.trie.root()?,
             transactions_root: std::mem::take(&mut self.transactions).finish(),
             receipts: std::mem::take(&mut self.receipts).finish(),
             gas_used: close
@@ -153,12 +172,12 @@ impl BlockAssembly {
             withdrawals: close.withdrawals.map(Into::into),
         };
         let block = Arc::new(SealedBlock::seal(Block { header, body }, senders, receipts));
-        FinishedBlock {
+        Ok(FinishedBlock {
             block,
             trie: self.trie.clone(),
             mini_blocks: open.mini_blocks,
             version,
-        }
+        })
     }
 
     /// Hash of the parent of the block in the making, if it is known.

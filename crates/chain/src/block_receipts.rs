@@ -4,7 +4,10 @@ use alloy_primitives::B256;
 use rapid_chainspec::{ChainSpec, EthereumHardforks};
 use rapid_consensus::ReceiptsDigest;
 use rapid_primitives::{AccountChange, Receipt};
+use rapid_state::Draft;
 use rapid_trie::StateTrie;
+
+use crate::{ChainError, execute::ParentState};
 
 /// What the digest of a block's receipts needs beside them.
 ///
@@ -16,6 +19,7 @@ pub(crate) struct BlockReceipts(Option<PostStates>);
 #[derive(Debug)]
 struct PostStates {
     /// The state so far.
+    draft: Draft,
     trie: StateTrie,
     /// Its root after each transaction.
     roots: Vec<B256>,
@@ -23,27 +27,26 @@ struct PostStates {
 
 impl BlockReceipts {
     /// Starts block `number` on the state of its parent.
-    pub(crate) fn begin(spec: &ChainSpec, number: u64, parent: &StateTrie) -> Self {
+    pub(crate) fn begin(spec: &ChainSpec, number: u64, parent: &ParentState) -> Self {
         let hold_roots = !spec.is_byzantium_active_at_block(number);
         Self(hold_roots.then(|| PostStates {
-            trie: parent.clone(),
+            draft: parent.draft.clone(),
+            trie: parent.trie.clone(),
             roots: Vec::new(),
         }))
     }
 
     /// Takes up what was changed before the first transaction.
-    pub(crate) fn precede(&mut self, changes: &[AccountChange]) {
-        if let Some(states) = &mut self.0 {
-            states.trie.apply(changes);
-        }
+    pub(crate) fn precede(&mut self, changes: &[AccountChange]) -> Result<(), ChainError> {
+        self.0.as_mut().map_or(Ok(()), |states| states.apply(changes))
     }
 
     /// Takes up what the next transaction changed.
-    pub(crate) fn follow(&mut self, changes: &[AccountChange]) {
-        if let Some(states) = &mut self.0 {
-            states.trie.apply(changes);
-            states.roots.push(states.trie.root());
-        }
+    pub(crate) fn follow(&mut self, changes: &[AccountChange]) -> Result<(), ChainError> {
+        let Some(states) = &mut self.0 else { return Ok(()) };
+        states.apply(changes)?;
+        states.roots.push(states.trie.root()?);
+        Ok(())
     }
 
     /// The digest of the receipts of all transactions.
@@ -52,5 +55,12 @@ impl BlockReceipts {
             Some(states) => ReceiptsDigest::with_post_states(receipts.iter().zip(states.roots)),
             None => ReceiptsDigest::of(receipts),
         }
+    }
+}
+
+impl PostStates {
+    fn apply(&mut self, changes: &[AccountChange]) -> Result<(), ChainError> {
+        self.draft.apply(changes)?;
+        Ok(self.trie.apply(self.draft.clone().into(), changes)?)
     }
 }

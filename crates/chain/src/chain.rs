@@ -314,7 +314,7 @@ impl Chain {
     /// # Errors
     /// [`ChainError::StateUnavailable`] if history does not keep what was changed since.
     pub fn proof(&self, number: u64, address: Address, slots: &[B256]) -> Result<AccountProof, ChainError> {
-        Ok(self.trie_at(number)?.proof(address, slots))
+        Ok(self.trie_at(number)?.proof(address, slots)?)
     }
 
     /// The environment in which calls and estimates at `latest` run: that of the open block, or the one a block opened

@@ -12,7 +12,6 @@ use rapid_primitives::{
     Account, AccountChange, Block, BlockBody, CodeChange, Fate, Header, SealedBlock, SealedMiniBlock,
 };
 use rapid_state::{ReadSet, Snapshot, State};
-use rapid_trie::StateTrie;
 
 use crate::{ChainError, OpenError};
 
@@ -105,14 +104,13 @@ pub(crate) fn checkpoint_head(meta: &CheckpointMeta) -> Option<SealedBlock> {
     Some(SealedBlock::seal(block, Vec::new(), Vec::new())).filter(|block| block.hash == meta.block_hash)
 }
 
-/// Loads a checkpoint into an empty state and builds its trie.
+/// Loads a checkpoint into an empty state.
 ///
 /// # Errors
-/// [`OpenError::Checkpoint`] if it is damaged; state and trie are then of no use.
-pub(crate) fn load_checkpoint(reader: &CheckpointReader, state: &State) -> Result<StateTrie, OpenError> {
+/// [`OpenError::Checkpoint`] if it is damaged; the state is then of no use.
+pub(crate) fn load_checkpoint(reader: &CheckpointReader, state: &State) -> Result<(), OpenError> {
     let mut loader = Loader {
         state,
-        trie: StateTrie::default(),
         codes: B256Map::default(),
         batch: Vec::new(),
     };
@@ -120,12 +118,11 @@ pub(crate) fn load_checkpoint(reader: &CheckpointReader, state: &State) -> Resul
         loader.entry(entry?)?;
     }
     loader.flush();
-    Ok(loader.trie)
+    Ok(())
 }
 
 struct Loader<'a> {
     state: &'a State,
-    trie: StateTrie,
     /// Codes read so far: a code comes before the first account that has it.
     codes: B256Map<Bytes>,
     batch: Vec<AccountChange>,
@@ -198,7 +195,6 @@ impl Loader<'_> {
             .expect("an unconditional commit has no conflict");
         // Old values are kept until they are older than the published version: nobody reads them here.
         self.state.publish(self.state.sequence());
-        self.trie.apply(&self.batch);
         self.batch.clear();
     }
 }

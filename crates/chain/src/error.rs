@@ -12,6 +12,9 @@ use rapid_state::VersionGone;
 /// Why the chain cannot answer or cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ChainError {
+    /// The trie cannot go on: the state it is of is no longer retained, or the system has no memory for it.
+    #[error(transparent)]
+    Trie(#[from] rapid_trie::TrieError),
     /// No such block.
     #[error("block {0} not found")]
     UnknownBlock(u64),
@@ -80,6 +83,9 @@ impl From<PastError> for ChainError {
 /// Why a datadir cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// The trie cannot be built.
+    #[error(transparent)]
+    Trie(#[from] rapid_trie::TrieError),
     /// The system does not give the memory the state takes.
     #[error(transparent)]
     Memory(#[from] rapid_state::OutOfMemory),

@@ -7,9 +7,9 @@ use alloy_eips::eip7685::Requests;
 use alloy_primitives::{Address, B256};
 use rapid_consensus::{ExecutionOutcome, ReceiptsDigest, verify_post_execution};
 use rapid_evm::{BlockExecutor, BlockHashes, ExecutionError, StateDb, environment_of_header};
-use rapid_primitives::{AmsterdamClose, Block, DiffBuilder, Receipt, SealedBlock, StateDiff};
+use rapid_primitives::{AccountChange, AmsterdamClose, Block, DiffBuilder, Receipt, SealedBlock, StateDiff};
 use rapid_state::{Draft, VersionGone};
-use rapid_trie::StateTrie;
+use rapid_trie::{StateTrie, TrieError};
 
 use crate::{Chain, ChainError, Effort, ImportError, Stopwatch, block_receipts::BlockReceipts};
 
@@ -71,8 +71,7 @@ pub(crate) fn execute_block(
     let mut execution = run(chain, parent, block, senders)?;
     let watch = Stopwatch::start();
     let changes = execution.diff.collapse();
-    execution.trie.apply(&changes);
-    let state_root = execution.trie.root();
+    let state_root = execution.root(&changes).map_err(ChainError::from)?;
     execution.changed_accounts = changes.len() as u64;
     execution.root_effort = watch.stop();
     let outcome = ExecutionOutcome {
@@ -110,6 +109,12 @@ pub(crate) struct Execution {
 }
 
 impl Execution {
+    /// Brings the trie along, and computes the root of the state after the block.
+    fn root(&mut self, changes: &[AccountChange]) -> Result<B256, TrieError> {
+        self.trie.apply(self.draft.clone().into(), changes)?;
+        self.trie.root()
+    }
+
     /// Puts it together with the block that was executed.
     pub(crate) fn of(self, block: Block, senders: Vec<Address>) -> ExecutedBlock {
         ExecutedBlock {
@@ -135,19 +140,19 @@ fn run(
     let mut executor = BlockExecutor::new(Arc::clone(chain.spec()), environment, database, chain.compiler());
     let mut diff = DiffBuilder::new();
     let failed = |error| block_error(number, error);
-    let mut post_states = BlockReceipts::begin(chain.spec(), number, &parent.trie);
+    let mut post_states = BlockReceipts::begin(chain.spec(), number, parent);
     let mut before = executor.begin().map_err(failed)?;
     let parent_hash = block.header.parent_hash;
     before.extend(executor.store_parent_hash(parent_hash).map_err(failed)?);
     diff.push(0, &before);
-    post_states.precede(&before);
+    post_states.precede(&before)?;
     let mut receipts = Vec::with_capacity(block.body.transactions.len());
     for (index, (transaction, sender)) in block.body.transactions.iter().zip(senders).enumerate() {
         let executed = executor
             .execute(transaction, *sender)
             .map_err(|error| transaction_error(number, index, *sender, error))?;
         diff.push(access_index(index + 1), &executed.changes);
-        post_states.follow(&executed.changes);
+        post_states.follow(&executed.changes)?;
         receipts.push(executed.receipt);
     }
     let withdrawals = block

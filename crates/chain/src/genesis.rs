@@ -49,7 +49,8 @@ fn allocation(address: Address, account: &GenesisAccount) -> AccountChange {
 
 #[cfg(test)]
 mod tests {
-    use rapid_trie::StateTrie;
+    use rapid_state::{ReadSet, State, StateConfig, StateView};
+    use rapid_trie::{Forest, StateTrie};
 
     use super::*;
 
@@ -64,9 +65,14 @@ mod tests {
             ChainSpec::dev(),
             ChainSpec::realtime(),
         ] {
-            let mut trie = StateTrie::default();
-            trie.apply(&genesis_allocation(&spec));
-            assert_eq!(trie.root(), spec.genesis_header().state_root);
+            let state = State::new(StateConfig::default()).unwrap();
+            let allocation = genesis_allocation(&spec);
+            let version = state.commit(&ReadSet::new(), &allocation).unwrap();
+            let forest = Forest::new(1 << 30).unwrap();
+            let mut trie = StateTrie::<StateView>::empty(&forest, state.published().into());
+            trie.apply(state.get_at(version).unwrap().into(), &allocation)
+                .unwrap();
+            assert_eq!(trie.root(), Ok(spec.genesis_header().state_root));
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use alloy_primitives::{Address, B256};
 use rapid_primitives::{Block, Header, SealedBlock};
 use rapid_state::Draft;
+use rapid_trie::TrieError;
 
 use crate::{
     BlockAssembly, Chain, ChainError, Driver, ImportError, ImportWork, Opened, RecoveredBlock, Stopwatch,
@@ -186,11 +187,15 @@ impl Importer {
             tip = Tip::after(&mini_block, BlockAssembly::after(executed.trie.clone()));
             extensions.push(Extension { mini_block, executed });
         }
-        self.driver.advance(Advance {
+        let trie = self.driver.advance(Advance {
             take_back,
             extensions,
+            trie: self.tip.assembly.trie().clone(),
         })?;
-        self.tip = tip;
+        self.tip = Tip {
+            assembly: BlockAssembly::after(trie),
+            ..tip
+        };
         for block in &added {
             self.tree.remove(&block.hash);
         }
@@ -319,7 +324,9 @@ impl Importer {
     /// Executes a block on its known parent and keeps it in the tree.
     fn execute(&mut self, block: Block, senders: Vec<Address>) -> Result<Arc<SealedBlock>, ImportError> {
         let execution = match self.execute_on_parent(&block, &senders) {
-            Err(ImportError::Chain(ChainError::VersionGone(_))) => {
+            Err(ImportError::Chain(
+                ChainError::VersionGone(_) | ChainError::Trie(TrieError::VersionGone),
+            )) => {
                 // So much was written since that drafts lost what is below them. From the chain they can be had anew.
                 self.tree.forget_states();
                 self.execute_on_parent(&block, &senders)?

@@ -10,7 +10,7 @@ use rapid_state::{Snapshot, VersionGone};
 use rapid_trie::StateTrie;
 use revm::bytecode::Bytecode;
 
-use crate::{Chain, ChainError, advance::trie_after};
+use crate::{Chain, ChainError, advance::state_after};
 
 /// How often a newer version is tried when the one to build on is trimmed at that moment.
 const TRIES: usize = 4;
@@ -187,7 +187,8 @@ impl Chain {
             (Some(trie), _) => Ok(trie),
             (None, Some((newest, trie))) => {
                 let changes = self.changes_back(newest, number)?;
-                trie_after(&trie, &changes, &block).map_err(|error| {
+                let past = state_after(&trie, &changes, &block).map(|(trie, _)| trie);
+                past.map_err(|error| {
                     // What was read is of two branches if blocks were taken back meanwhile: nothing is damaged then.
                     if self.shared.reorganisations() == reorganisations {
                         error

@@ -11,7 +11,7 @@ use rapid_history::{BlockRecord, ChainIdentity, History, HistoryConfig};
 use rapid_log::{Checkpoints, Durability, FileStorage, Log, Recovery};
 use rapid_primitives::{AccountChange, MiniBlockNumber, Rewind, SealedBlock, SealedMiniBlock};
 use rapid_state::{ReadSet, Snapshot, State};
-use rapid_trie::StateTrie;
+use rapid_trie::{Forest, StateTrie};
 
 use crate::{
     BlockAssembly, Chain, ChainConfig, Driver, FinishedBlock, OpenError, View,
@@ -21,6 +21,9 @@ use crate::{
     recent::{HASHES_KEPT, RecentBlocks, RecentTransactions},
     reverts::{BlockChanges, changes_of},
 };
+
+/// Memory of the trie at most: 1.2 billion leaves.
+const FOREST_BYTES_MAX: u64 = 64 << 30;
 
 /// Blocks that a power loss can take at most under an asynchronous policy: one per mini-block of its window, and room.
 const ASYNC_LOSS_BLOCKS_MAX: u64 = 64;
@@ -126,7 +129,8 @@ impl Replay {
             Some(base) => base,
             None => {
                 let state = State::new(config.state)?;
-                let trie = load_genesis(&spec, &state);
+                commit(&state, &genesis_allocation(&spec));
+                let trie = trie_of(&state)?;
                 Base {
                     state,
                     trie,
@@ -184,7 +188,8 @@ impl Replay {
             return self.take_back(rewind, &changes);
         }
         let closes = mini_block.closes_block();
-        self.assembly.push_with(mini_block, &changes);
+        self.assembly
+            .push_with(mini_block, self.state.published(), &changes)?;
         if closes { self.close() } else { Ok(()) }
     }
 
@@ -214,7 +219,7 @@ impl Replay {
             self.transactions.remove(&mini_block);
         }
         let mut trie = self.assembly.trie().clone();
-        trie.apply(changes);
+        trie.apply(self.state.published().into(), changes)?;
         self.assembly = BlockAssembly::after(trie);
         self.head_state = self.state.published();
         self.check_root()?;
@@ -254,7 +259,7 @@ impl Replay {
     }
 
     fn close(&mut self) -> Result<(), OpenError> {
-        let finished = self.assembly.finish(&self.spec, self.state.sequence());
+        let finished = self.assembly.finish(&self.spec, self.state.sequence())?;
         let number = finished.block.number();
         self.store(&finished)?;
         self.head_state = self.state.published();
@@ -301,7 +306,7 @@ impl Replay {
     }
 
     fn check_root(&self) -> Result<(), OpenError> {
-        let (found, expected) = (self.assembly.trie().root(), self.head.header.state_root);
+        let (found, expected) = (self.assembly.trie().root()?, self.head.header.state_root);
         if found == expected {
             return Ok(());
         }
@@ -436,7 +441,8 @@ fn load_base(
     let totals = reader.totals();
     let entries = |count| usize::try_from(count).unwrap_or(usize::MAX);
     state.reserve(entries(totals.accounts), entries(totals.slots))?;
-    let trie = load_checkpoint(&reader, &state)?;
+    load_checkpoint(&reader, &state)?;
+    let trie = trie_of(&state)?;
     let (number, hash) = (meta.block_number, meta.block_hash);
     let (head, conflict) = match history.block(number)?.filter(|block| block.hash == hash) {
         Some(block) => (block, None),
@@ -463,12 +469,14 @@ fn stored_block(history: &History, number: u64, hash: B256) -> Result<Arc<Sealed
         .ok_or(OpenError::CheckpointWithoutBlock { number, hash })
 }
 
-fn load_genesis(spec: &ChainSpec, state: &State) -> StateTrie {
-    let allocation = genesis_allocation(spec);
-    commit(state, &allocation);
-    let mut trie = StateTrie::default();
-    trie.apply(&allocation);
-    trie
+/// The trie of the published version, built on all cores: nothing else goes on yet.
+fn trie_of(state: &State) -> Result<StateTrie, OpenError> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .thread_name(|number| format!("chain-trie-{number}"))
+        .build()
+        .map_err(|error| OpenError::Thread(std::io::Error::other(error)))?;
+    let forest = Forest::new(FOREST_BYTES_MAX)?;
+    Ok(StateTrie::of_snapshot(&pool, &forest, &state.published())?)
 }
 
 fn commit(state: &State, changes: &[AccountChange]) {

@@ -7,6 +7,7 @@ use crossbeam_channel::{Receiver, Sender};
 use rapid_chain::Driver;
 use rapid_pool::Pool;
 use rapid_primitives::{CommitSequence, SealedMiniBlock};
+use rapid_state::Snapshot;
 
 use crate::{
     SequencerError,
@@ -22,7 +23,8 @@ pub(crate) const COMMIT_QUEUE_LEN: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Published {
     pub(crate) mini_block: Arc<SealedMiniBlock>,
-    pub(crate) version: CommitSequence,
+    /// The state after it, which stays until the trie is done with it.
+    pub(crate) after: Snapshot,
 }
 
 pub(crate) struct Committer {
@@ -99,12 +101,16 @@ impl Committer {
             arrival,
         } = written;
         self.driver.publish(&mini_block, version);
+        let state = self.driver.chain().state();
+        let after = state
+            .pin(version)
+            .expect("a version is retained while it is published");
         self.metrics.commit.record(cut_at.elapsed());
         if let Some(arrival) = arrival {
             self.metrics.latency.record(arrival.elapsed());
         }
         self.pool.on_mini_block(&mini_block);
         // The finaliser goes only after a failure, which ends this thread through the queue before it.
-        let _ = self.published.send(Published { mini_block, version });
+        let _ = self.published.send(Published { mini_block, after });
     }
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use alloy_primitives::B256;
 use crossbeam_channel::{Receiver, Sender};
-use rapid_chain::{BlockAssembly, Driver};
+use rapid_chain::{BlockAssembly, ChainError, Driver};
 use rapid_pool::{HeadInfo, Pool};
 
 use crate::{Host, SequencerError, committer::Published};
@@ -33,14 +33,15 @@ impl<C: Host> Finaliser<C> {
     /// Runs until the committer is gone, or until history fails.
     pub(crate) fn run(mut self) -> Result<(), SequencerError> {
         let block_seconds = metrics::histogram!("rapid_reth_sequencer_block_seconds");
-        while let Ok(Published { mini_block, version }) = self.published.recv() {
-            let closes = mini_block.closes_block();
-            self.assembly.push(mini_block);
+        while let Ok(Published { mini_block, after }) = self.published.recv() {
+            let (closes, version) = (mini_block.closes_block(), after.sequence());
+            self.assembly.push(mini_block, after).map_err(ChainError::from)?;
             if !closes {
                 continue;
             }
             let started = Instant::now();
             let finished = self.assembly.finish(self.driver.chain().spec(), version);
+            let finished = finished.map_err(ChainError::from)?;
             block_seconds.record(started.elapsed());
             let sealed = SealedHash {
                 number: finished.block.number(),

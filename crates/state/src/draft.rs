@@ -176,6 +176,10 @@ impl Draft {
         self.layer.reserved.shared()
     }
 
+    pub(crate) fn check(&self) -> Result<(), VersionGone> {
+        self.layer.snapshot().checked(())
+    }
+
     pub(crate) fn record(&self, address: &Address) -> Result<Option<AccountRecord>, VersionGone> {
         self.layer.record(address)
     }

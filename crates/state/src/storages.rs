@@ -23,6 +23,18 @@ impl StorageId {
     /// No slot was written yet.
     pub const NONE: Self = Self(0);
 
+    /// As a number, to be stored; 0 for none.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// From the number that [`get`](Self::get) gave.
+    #[must_use]
+    pub const fn from_stored(number: u32) -> Self {
+        Self(number)
+    }
+
     /// Whether there is no storage.
     #[must_use]
     pub const fn is_none(self) -> bool {

@@ -70,6 +70,17 @@ impl StateView {
         }
     }
 
+    /// Whether the view still answers.
+    ///
+    /// # Errors
+    /// [`VersionGone`] when it is overrun.
+    pub fn check(&self) -> Result<(), VersionGone> {
+        match self {
+            Self::Snapshot(snapshot) => snapshot.checked(()),
+            Self::Draft(draft) => draft.check(),
+        }
+    }
+
     /// The place of an account. It may not exist in this view.
     #[must_use]
     pub fn account_id(&self, address: &Address) -> Option<AccountId> {

@@ -1,47 +1,253 @@
-//! Building a subtree from sorted leaves in one pass.
-
-use std::vec;
+//! Building a trie at once from all its leaves.
 
 use alloy_primitives::B256;
+use rayon::prelude::*;
 
 use crate::{
-    node::{Branch, LeafValue, Slot},
-    path::{nibble, shared_nibbles},
+    TrieError,
+    forest::{Change, Shared},
+    hash::{Dirty, Hasher, Place},
+    leaves::Leaves,
+    node::{Branch, CONTRACT_UNITS, Link, Slot, nibbles},
+    parts::Threads,
+    path::{Path, nibble, shared_nibbles},
+    plan::{Op, Outcome, Plan},
+    sort::sort_ops,
+    state::{AccountLeaves, SlotLeaves, TrieState},
+    writer::{Shape, Writer, unknown},
 };
 
-impl<V: LeafValue> Slot<V> {
-    /// The subtree of these leaves for a slot at depth `start`; `None` without leaves.
-    ///
-    /// Keys are sorted, occur once, and share all nibbles above `start`.
-    pub(crate) fn build(start: usize, leaves: Vec<(B256, V)>) -> Option<Self> {
-        debug_assert!(leaves.is_sorted_by(|a, b| a.0 < b.0));
-        let count = leaves.len();
-        (count > 0).then(|| take_subtree(start, count, &mut leaves.into_iter()))
+/// Leaves whose branches are made and hashed together: what they take, about 60 bytes each, stays in the second-level
+/// cache in between.
+const LEAVES_AT_ONCE: usize = 4_096;
+
+/// Units of the branches above so many leaves, at most.
+const UNITS_A_LEAF: u64 = 9;
+
+/// A trie under construction.
+struct Builder<'f, 'l, L> {
+    forest: &'f Shared,
+    change: Change,
+    leaves: &'l L,
+    threads: Threads,
+}
+
+impl<L: Leaves> Builder<'_, '_, L> {
+    /// The subtree of leaves for a place at depth `start`, with the key of the leaf if it is one. They are sorted, each
+    /// key once, and share all nibbles above `start`. All is hashed but the topmost node.
+    fn build(&self, start: usize, leaves: &[Op]) -> Result<(Slot, Option<B256>), TrieError> {
+        if leaves.len() <= LEAVES_AT_ONCE {
+            return self.build_at_once(start, leaves);
+        }
+        let (first, last) = (&leaves[0].key, &leaves[leaves.len() - 1].key);
+        let depth = shared_nibbles(first, last);
+        let mut shape = Shape::new(Path::of_key(first, start, depth));
+        let build = |(at, group)| Ok((at, self.build(depth + 1, group)?));
+        let groups = groups(leaves, depth);
+        let children: Vec<_> = match self.threads {
+            Threads::One => groups.map(build).collect::<Result<_, TrieError>>()?,
+            Threads::Pool => {
+                let groups: Vec<_> = groups.collect();
+                groups
+                    .into_par_iter()
+                    .map(build)
+                    .collect::<Result<_, TrieError>>()?
+            }
+        };
+        for (at, (slot, key)) in children {
+            let field = unknown(key.as_ref());
+            shape.set(at, Link { slot, field });
+        }
+        let _promise = self.forest.heap.promise(UNITS_A_LEAF * 16, 1)?;
+        Ok((Writer::new(&self.forest.heap, self.change).create(&shape), None))
+    }
+
+    /// The trie of some leaves, of which nothing is hashed if they are few.
+    fn build_dirty(&self, leaves: &[Op]) -> Result<(Slot, Option<B256>), TrieError> {
+        if leaves.len() <= LEAVES_AT_ONCE {
+            self.grow(0, leaves)
+        } else {
+            self.build(0, leaves)
+        }
+    }
+
+    fn build_at_once(&self, start: usize, leaves: &[Op]) -> Result<(Slot, Option<B256>), TrieError> {
+        let (slot, key) = self.grow(start, leaves)?;
+        self.hash_below(slot, start)?;
+        Ok((slot, key))
+    }
+
+    fn grow(&self, start: usize, leaves: &[Op]) -> Result<(Slot, Option<B256>), TrieError> {
+        let _promise = self.forest.heap.promise(UNITS_A_LEAF * leaves.len() as u64, 1)?;
+        let items: Vec<_> = (0..)
+            .zip(leaves)
+            .map(|(number, leaf)| (number, leaf.slot))
+            .collect();
+        let mut writer = Writer::new(&self.forest.heap, self.change);
+        let outcome = Plan::default().grow(&mut writer, leaves, &items, start);
+        let Outcome::Now(slot, number) = outcome else {
+            unreachable!("what is grown is there")
+        };
+        Ok((slot, leaves.get(number as usize).map(|leaf| leaf.key)))
+    }
+
+    /// Hashes what is below a branch.
+    fn hash_below(&self, slot: Slot, start: usize) -> Result<(), TrieError> {
+        let Slot::Branch(place) = slot else { return Ok(()) };
+        let branch = Branch::at(self.forest.arena(), place);
+        let mut dirty = Dirty::default();
+        let start = start + usize::from(branch.head.extension) + 1;
+        for nibble in nibbles(branch.head.children) {
+            dirty.add(
+                branch.link(nibble),
+                start,
+                Place::Child {
+                    parent: place,
+                    nibble,
+                },
+            );
+        }
+        dirty.collect(self.forest.arena(), usize::MAX);
+        dirty.hash(&mut Hasher::new(self.forest), self.leaves)?;
+        Branch::at(self.forest.arena(), place).mark_clean();
+        Ok(())
     }
 }
 
-/// Consumes the next `count` leaves, at least one.
-fn take_subtree<V: LeafValue>(start: usize, count: usize, leaves: &mut vec::IntoIter<(B256, V)>) -> Slot<V> {
-    if count == 1 {
-        let (key, value) = leaves.next().expect("the caller counted the leaves");
-        return Slot::leaf(key, value);
+/// Neighbours that have the same nibble at a depth.
+fn groups(leaves: &[Op], depth: usize) -> impl Iterator<Item = (u8, &[Op])> {
+    let mut rest = leaves;
+    std::iter::from_fn(move || {
+        let at = nibble(&rest.first()?.key, depth);
+        let (group, others) = rest.split_at(rest.partition_point(|leaf| nibble(&leaf.key, depth) == at));
+        rest = others;
+        Some((at, group))
+    })
+}
+
+/// Builds the account trie and all storage tries of a state; see [`StateTrie::build`](crate::StateTrie::build).
+pub(crate) fn build<S: TrieState, J: IntoIterator<Item = u32>>(
+    forest: &Shared,
+    change: Change,
+    state: &S,
+    accounts: impl IntoIterator<Item = (u32, J)>,
+    threads: Threads,
+) -> Result<Slot, TrieError> {
+    let mut storages = Storages {
+        slots: Builder {
+            forest,
+            change,
+            leaves: &SlotLeaves(state),
+            threads,
+        },
+        state,
+        accounts: Vec::new(),
+        places: Vec::new(),
+        leaves: Vec::new(),
+    };
+    for (account, places) in accounts {
+        storages.add(account, places)?;
     }
-    let keys = &leaves.as_slice()[..count];
-    let (first, last) = (keys[0].0, keys[count - 1].0);
-    // Sorted: what the ends share, all share.
-    let depth = shared_nibbles(&first, &last);
-    let child_count = keys
-        .chunk_by(|a, b| nibble(&a.0, depth) == nibble(&b.0, depth))
-        .take(16)
-        .count();
-    let mut branch = Branch::new(start, depth, &first, child_count);
-    let mut left = count;
-    while left > 0 {
-        let keys = &leaves.as_slice()[..left];
-        let at = nibble(&keys[0].0, depth);
-        let size = keys.partition_point(|(key, _)| nibble(key, depth) == at);
-        branch.insert(at, take_subtree(depth + 1, size, leaves));
-        left -= size;
+    storages.flush()?;
+    let mut leaves = storages.leaves;
+    let mut keys = Vec::with_capacity(LEAVES_AT_ONCE);
+    for leaves in leaves.chunks_mut(LEAVES_AT_ONCE) {
+        let places: Vec<u32> = leaves.iter().map(|leaf| leaf.id).collect();
+        keys.clear();
+        AccountLeaves(state).keys(&places, &mut keys)?;
+        for (leaf, key) in leaves.iter_mut().zip(&keys) {
+            leaf.key = *key;
+        }
     }
-    Slot::branch(branch)
+    sort_ops(&mut leaves);
+    let accounts = Builder {
+        forest,
+        change,
+        leaves: &AccountLeaves(state),
+        threads,
+    };
+    Ok(accounts.build(0, &leaves)?.0)
+}
+
+/// Storage tries under construction, those of several accounts at a time.
+struct Storages<'f, 's, S> {
+    slots: Builder<'f, 's, SlotLeaves<'s, S>>,
+    state: &'s S,
+    /// Accounts whose tries are not built yet, and where the places of each end.
+    accounts: Vec<(u32, usize)>,
+    places: Vec<u32>,
+    /// What becomes the leaves of the account trie; without keys.
+    leaves: Vec<Op>,
+}
+
+impl<S: TrieState> Storages<'_, '_, S> {
+    fn add(&mut self, account: u32, places: impl IntoIterator<Item = u32>) -> Result<(), TrieError> {
+        self.places.extend(places);
+        self.accounts.push((account, self.places.len()));
+        if self.places.len() + self.accounts.len() >= LEAVES_AT_ONCE {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Builds the tries of the accounts so far, hashes them together, and makes the accounts' leaves.
+    fn flush(&mut self) -> Result<(), TrieError> {
+        let Builder {
+            forest,
+            change,
+            leaves,
+            ..
+        } = &self.slots;
+        let mut all = keyed_leaves(*leaves, &self.places)?;
+        let accounts: Vec<u32> = self.accounts.iter().map(|account| account.0).collect();
+        let mut ids = Vec::with_capacity(accounts.len());
+        self.state.storage_ids(&accounts, &mut ids)?;
+        let mut dirty = Dirty::default();
+        let mut start = 0;
+        for ((account, end), storage) in self.accounts.drain(..).zip(ids) {
+            let ops = &mut all[start..end];
+            start = end;
+            sort_ops(ops);
+            let slot = if ops.is_empty() {
+                Slot::Leaf(account)
+            } else {
+                let (slot, key) = self.slots.build_dirty(ops)?;
+                let field = unknown(key.as_ref());
+                let _promise = forest.heap.promise(CONTRACT_UNITS as u64, 1)?;
+                let mut writer = Writer::new(&forest.heap, *change);
+                let root = Link { slot, field };
+                let contract = writer.put_contract(None, account, storage, root);
+                if let Slot::Contract(place) = contract {
+                    dirty.add(root, 0, Place::Contract(place));
+                }
+                contract
+            };
+            let key = B256::ZERO;
+            self.leaves.push(Op {
+                key,
+                id: account,
+                slot,
+            });
+        }
+        self.places.clear();
+        dirty.collect(forest.arena(), usize::MAX);
+        dirty.hash(&mut Hasher::new(forest), *leaves)?;
+        Ok(())
+    }
+}
+
+/// Leaves of places with their keys, in the order of the places.
+fn keyed_leaves(leaves: &impl Leaves, places: &[u32]) -> Result<Vec<Op>, TrieError> {
+    let mut ops = Vec::with_capacity(places.len());
+    let mut keys = Vec::with_capacity(LEAVES_AT_ONCE);
+    for places in places.chunks(LEAVES_AT_ONCE) {
+        keys.clear();
+        leaves.keys(places, &mut keys)?;
+        ops.extend(places.iter().zip(&keys).map(|(id, key)| Op {
+            key: *key,
+            id: *id,
+            slot: Slot::Leaf(*id),
+        }));
+    }
+    Ok(ops)
 }

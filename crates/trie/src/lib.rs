@@ -1,43 +1,60 @@
 //! Incremental Merkle Patricia tries: the state root of each EVM block, storage roots, and proofs.
 //!
-//! - **In:** [`AccountChange`](rapid_primitives::AccountChange)s (absolute post-values, partial per account), or all
-//!   accounts at once after a restart.
+//! - **In:** [`AccountChange`](rapid_primitives::AccountChange)s together with the state after them, which the trie reads
+//!   through [`TrieState`], as the node's [`StateView`](rapid_state::StateView); or all of a state at once after a restart.
 //! - **Out:** the state root, storage roots, account and storage proofs as `eth_getProof` serves them.
-//! - **Owns:** memory only. No thread, no file, no lock: hashes are memoised behind `&self` in cells that are
-//!   written once.
-//! - **Always holds:** [`StateTrie::root`] is the root a full rebuild from the same accounts gives; a clone never
-//!   changes, whatever happens to the trie it was taken from.
+//! - **Owns:** memory only: one arena in reserved address space for all versions, the [`Forest`]. No thread, no file.
+//!   Locks are held for the bookkeeping of memory and versions, never while a trie is read.
+//! - **Always holds:** [`StateTrie::root`] is the root a full rebuild from the same state gives; a clone never changes,
+//!   whatever happens to the trie it was taken from; an operation that fails has changed nothing.
 //!
 //! ```text
-//! StateTrie = Trie<AccountLeaf>            key: keccak256(address)
-//!   leaf: nonce, balance, [code hash, Trie<U256>]  <- storage trie, key: keccak256(slot)
+//! changes --> ops, sorted by hashed key           changes    keys hashed in batches
+//!                |
+//!                v  account trie, then all storage tries at once
+//!             plan: down, level by level          plan       nothing is changed, everything is prefetched
+//!             combine: up, children first         combine    structure only; copies what other versions see
+//!                |
+//!                v  root asked for
+//!             dirty nodes, level by level         hash       leaves, storage, contracts, accounts; in batches
 //! ```
 //!
-//! Nodes are shared between a trie and its clones, so a clone costs one reference count and is the snapshot that a
-//! draft builds on and that old roots are proved from. A change copies the branches on its way down where somebody
-//! else still sees them, and works in place where nobody does. Memory that only an old clone holds is freed when that
-//! clone is dropped: who keeps clones bounds their number.
+//! A node is a branch: masks, an extension of any length, a 32-bit reference and a hash per child. Leaves have no
+//! memory: a reference to a leaf is its place in the state, where key and value are. Accounts with storage have a small
+//! node that holds the root of it. So two leaves are the same if their places are, and the hashed key of a leaf is
+//! computed only when the leaf changes or has to move.
 //!
-//! All edits of a batch go down together, sorted by hashed key: each branch on the way is visited, and later hashed,
-//! once per batch.
-//!
-//! Keys are 32 bytes, so no path has more than 64 branches: recursion, including the one that frees a trie, needs
-//! at most two such paths (account and storage) of stack, well below what any thread has.
+//! Keys are 32 bytes, so no path has more than 64 branches, and recursion is bounded by that.
 
-mod account;
+mod apply;
+mod arena;
+mod batch;
 mod build;
-mod edit;
-mod encode;
-mod hash_cell;
-mod node;
-mod parallel;
-mod path;
-mod proof;
-mod state_trie;
-mod trie;
-
-pub use proof::{AccountProof, SlotProof};
-pub use state_trie::StateTrie;
-
+mod changes;
+mod combine;
+mod error;
+mod forest;
+mod hash;
+mod heap;
+mod leaves;
 #[cfg(test)]
 mod model;
+mod node;
+mod parts;
+mod path;
+mod plan;
+mod proof;
+mod rlp;
+#[cfg(test)]
+mod soak;
+mod sort;
+mod state;
+mod state_trie;
+mod view;
+mod writer;
+
+pub use error::TrieError;
+pub use forest::{Forest, ForestUsage};
+pub use proof::{AccountProof, SlotProof};
+pub use state::TrieState;
+pub use state_trie::StateTrie;

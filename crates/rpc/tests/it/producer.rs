@@ -104,9 +104,10 @@ impl Producer {
         self.driver.wait_announceable(sealed.number()).unwrap();
         self.driver.publish(&sealed, version);
         self.pool.on_mini_block(&sealed);
-        self.assembly.push(sealed.clone());
+        let after = self.chain.state().published();
+        self.assembly.push(sealed.clone(), after).unwrap();
         if end == End::Close {
-            let finished = self.assembly.finish(self.chain.spec(), version);
+            let finished = self.assembly.finish(self.chain.spec(), version).unwrap();
             self.driver.seal(finished).unwrap();
             self.pool.on_head(&head(&self.chain));
         } else {
