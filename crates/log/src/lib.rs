@@ -7,9 +7,9 @@
 //!   `log-segments` that makes the next segment and reads the free space, and, for the grouped policies, the thread
 //!   `log-sync`.
 //! - **Must hold:** what was announceable under the [`Durability`] policy is recovered, or the log refuses to open
-//!   and changes nothing; what is recovered is a prefix of what was appended, without a gap; after any failed write or
-//!   sync the log takes nothing more; the appender never waits for a file to be allocated unless the disk is slower
-//!   than the records come.
+//!   and changes nothing; what is recovered is a prefix of what was appended (and not trimmed), without a gap, cut at
+//!   the first record that a power loss took; after any failed write or sync the log takes nothing more; the appender
+//!   never waits for a file to be allocated unless the disk is slower than the records come.
 //!
 //! ```text
 //!  append --pwrite--> [seg 7 ....][seg 8 ..    ][seg 9, zeroed ahead by log-segments]

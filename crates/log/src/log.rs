@@ -345,13 +345,20 @@ impl Shared {
                 });
             }
             // The first record of all is larger than the first segment: nothing is in it.
-            _ => {
-                let _ = self.storage.remove(&full.path);
-            }
+            _ => self.discard_empty(&full)?,
         }
         writer.offset = SEGMENT_HEADER_BYTES;
         self.want_next(writer);
         Ok(())
+    }
+
+    /// Removes a segment without records for good. The record that did not fit must not be written before: to the next
+    /// start, an empty segment before one with records is one that a power loss emptied.
+    fn discard_empty(&self, segment: &Segment) -> Result<(), LogError> {
+        self.storage
+            .remove(&segment.path)
+            .and_then(|()| self.storage.sync_dir(&self.dir))
+            .map_err(|error| self.progress.poison("remove an empty segment", error))
     }
 
     fn want_next(&self, writer: &Writer) {

@@ -118,12 +118,44 @@ impl Scan {
             path: path.to_owned(),
             file,
         };
+        self.content(segment, &mut window).map_err(read)
+    }
+
+    /// Follows the frames of a segment; behind a damage, only looks for what they claim.
+    fn content(&mut self, segment: Segment, window: &mut Window) -> io::Result<()> {
+        self.note_emptied(&segment, window)?;
         if self.damage.is_none() {
-            self.frames(segment, &mut window).map_err(read)
+            self.frames(segment, window)
         } else {
-            self.claims(&segment, &mut window, SEGMENT_HEADER_BYTES)
-                .map_err(read)
+            self.claims(&segment, window, SEGMENT_HEADER_BYTES)
         }
+    }
+
+    /// Notes that the segment before `next` lost all its records: it is empty, and `next` is not, although a segment is
+    /// begun only when the one before holds a record.
+    ///
+    /// The number of the first frame in `next` does not tell if nothing is before it, because a log may begin at any
+    /// number.
+    fn note_emptied(&mut self, next: &Segment, window: &mut Window) -> io::Result<()> {
+        let before = self
+            .segments
+            .last()
+            .filter(|before| self.damage.is_none() && before.records.is_none());
+        let Some(emptied) = before else { return Ok(()) };
+        if matches!(
+            next_frame(window, next, SEGMENT_HEADER_BYTES, self.newest)?,
+            Step::End
+        ) {
+            return Ok(());
+        }
+        self.damage = Some(DamageAt {
+            segment: self.segments.len() - 1,
+            path: emptied.segment.path.clone(),
+            offset: emptied.end,
+            reason: Damage::Missing,
+        });
+        self.after_damage.push(next.index);
+        Ok(())
     }
 
     /// Follows the frames of a segment up to their end or the first damage.

@@ -4,6 +4,9 @@
 //! zeroed by writing and not only reserved: the first write to a reserved block changes the file system's metadata,
 //! and each `fdatasync` would then wait for its journal.
 //!
+//! A segment gets its first record only when the one before it holds one. So an empty segment before one with records
+//! has lost its own.
+//!
 //! ```text
 //! 0  "RRETHLOG"                 8 bytes
 //! 8  format                     u32 LE

@@ -8,7 +8,7 @@ use rapid_primitives::SealedMiniBlock;
 
 use crate::{
     chain::{Chain, WINDOW, config, open, recovered},
-    disk::{Crash, Disk, Fault},
+    disk::{Crash, Disk, Fault, segment_made},
 };
 
 const DIR: &str = "/log";
@@ -162,6 +162,73 @@ fn records_of_a_failed_sync_are_written_again() {
     assert_eq!(recovered(&recovery), chain.records);
     // Opened, they count as durable; so they must be.
     let disk = disk.after(Crash::Power, || 1);
+    let (_log, recovery) = open(Path::new(DIR), disk.storage()).unwrap();
+    assert_eq!(recovered(&recovery), chain.records);
+}
+
+/// Power is lost with record 1 in the first segment and record 2 in the second, none durable; record 2 reached the disk.
+fn first_segment_is_lost(disk: &Disk, mut chain: Chain) {
+    let (log, recovery) = open(Path::new(DIR), disk.storage()).unwrap();
+    assert!(recovery.was_cut());
+    assert_eq!(recovered(&recovery), []);
+    chain.keep(0);
+    // The log goes on, also with a chain that differs from the lost one.
+    (0..3).for_each(|_| log.append(&chain.grow(2_000, 1)).unwrap());
+    log.sync().unwrap();
+    let disk = disk.after(Crash::Power, || 0);
+    let (_log, recovery) = open(Path::new(DIR), disk.storage()).unwrap();
+    assert_eq!(recovered(&recovery), chain.records);
+}
+
+#[test]
+fn a_first_segment_lost_by_a_failed_sync_is_a_torn_tail() {
+    let disk = Disk::new();
+    let (log, _) = open(Path::new(DIR), disk.storage()).unwrap();
+    let chain = Chain::of([4, 4_061]);
+    chain
+        .records
+        .iter()
+        .for_each(|record| log.append(record).unwrap());
+    // Or the fault may strike the helper.
+    segment_made(&disk, Path::new(DIR), 2);
+    disk.fail(Fault::Sync, 0);
+    assert!(log.sync().is_err());
+    // What the failed sync dropped is gone, all else survives.
+    first_segment_is_lost(&disk.after(Crash::Power, || 1), chain);
+}
+
+#[test]
+fn a_first_segment_lost_by_reordered_sectors_is_a_torn_tail() {
+    let disk = Disk::new();
+    let (log, _) = open(Path::new(DIR), disk.storage()).unwrap();
+    let chain = Chain::of([0, 3_683, 0]);
+    let (last, first) = chain.records.split_last().unwrap();
+    first.iter().for_each(|record| log.append(record).unwrap());
+    segment_made(&disk, Path::new(DIR), 2);
+    disk.fail(Fault::ShortWrite, 0);
+    assert!(log.append(last).is_err());
+    // Record 1 lies in the first two sectors; all others are written before the power is gone.
+    let mut sectors = 0;
+    let power = disk.after(Crash::Power, || {
+        sectors += 1;
+        u64::from(sectors > 2)
+    });
+    first_segment_is_lost(&power, chain);
+}
+
+#[test]
+fn a_first_record_larger_than_the_first_segment_survives() {
+    let disk = Disk::new();
+    let (log, _) = open(Path::new(DIR), disk.storage()).unwrap();
+    let chain = Chain::of([5_000]);
+    segment_made(&disk, Path::new(DIR), 1);
+    // No third segment is made, whose creation would make the removal of the first one durable too.
+    disk.set_free(0);
+    log.append(&chain.records[0]).unwrap();
+    log.sync().unwrap();
+    let disk = disk.after(Crash::Power, || 1);
+    // Only the records themselves tell: the mark may be lost.
+    disk.tamper(&Path::new(DIR).join("durable"), |bytes| bytes.fill(0));
     let (_log, recovery) = open(Path::new(DIR), disk.storage()).unwrap();
     assert_eq!(recovered(&recovery), chain.records);
 }

@@ -204,6 +204,52 @@ fn a_missing_segment_in_the_middle_is_refused() {
 }
 
 #[test]
+fn an_emptied_segment_is_a_torn_tail() {
+    let (disk, chain) = written(0, 300);
+    let paths = segments(&disk);
+    assert!(paths.len() > 3);
+    let mut kept_before = 0;
+    for (index, path) in paths.iter().enumerate() {
+        let copy = disk.after(Crash::Kill, || 0);
+        copy.tamper(path, |bytes| bytes[32..].fill(0));
+        let (log, recovery) = open(Path::new(DIR), copy.storage()).unwrap();
+        let kept = recovered(&recovery).len();
+        assert_eq!(kept > kept_before, index > 0, "{kept} without {}", path.display());
+        kept_before = kept;
+        drop(log);
+        let records = chain.records.clone();
+        continues(&copy, Chain { records }, kept);
+    }
+}
+
+#[test]
+fn an_emptied_segment_with_durable_records_is_refused() {
+    // The second segment goes on from the first. All but the last three records are durable: the mark file says so, and
+    // so do the last three.
+    let (disk, _) = written(12, 3);
+    let path = &segments(&disk)[0];
+    disk.tamper(path, |bytes| bytes[32..].fill(0));
+    let unmarked = disk.after(Crash::Kill, || 0);
+    unmarked.tamper(&mark(), |bytes| bytes.fill(0));
+    for disk in [disk, unmarked] {
+        let error = refuses(&disk);
+        assert!(
+            matches!(
+                &error,
+                OpenError::Corrupt {
+                    missing: MiniBlockNumber(1),
+                    durable: MiniBlockNumber(12),
+                    segment,
+                    offset: 32,
+                    reason: Damage::Missing,
+                } if segment == path
+            ),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn another_format_is_refused() {
     let (disk, _) = written(2, 0);
     let path = segments(&disk).pop().unwrap();

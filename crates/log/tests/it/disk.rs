@@ -11,6 +11,14 @@ use rapid_log::{Storage, StorageFile};
 
 const SECTOR: usize = 512;
 
+/// Waits until the helper thread has made the segment, so that what comes next does not strike there.
+pub(crate) fn segment_made(disk: &Disk, dir: &Path, index: u64) {
+    let path = dir.join(format!("{index:016x}.log"));
+    while !disk.paths().contains(&path) {
+        std::thread::yield_now();
+    }
+}
+
 /// What the disk does wrong next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
