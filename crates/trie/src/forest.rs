@@ -33,8 +33,12 @@ use crate::{
     node::{Branch, CONTRACT_UNITS, Contract, Slot, VERSION_MAX, nibbles},
 };
 
-/// Nodes that are freed when a version is dropped or made, besides as many as were retired: a fraction of a millisecond.
-const SWEEP_NODES: usize = 2_048;
+/// Nodes that are freed when a version is dropped or changed: a fraction of a millisecond. Few in tests, where much is
+/// to wait.
+const SWEEP_NODES: usize = if cfg!(test) { 2 } else { 2_048 };
+
+/// Nodes that are freed for each that a change has retired, so that they do not become ever more.
+const SWEEP_PER_RETIRED: usize = if cfg!(test) { 0 } else { 2 };
 
 /// The memory of all versions of a trie. A clone is the same forest.
 #[derive(Clone)]
@@ -114,7 +118,8 @@ pub(crate) struct Change {
     pub(crate) version: VersionNumber,
     /// Nodes born after this version are the changing version's own.
     pub(crate) after: VersionNumber,
-    /// Whether own nodes may be used again at once. They may not while others that refer to them wait to be freed.
+    /// Whether places of own nodes may be used again at once, and own nodes born before this version be changed where
+    /// they are. They may not while others that refer to them wait to be freed, and will look at their births.
     pub(crate) reuses: bool,
 }
 
@@ -220,7 +225,7 @@ impl Shared {
             versions.push_unseen(unseen);
         }
         drop(versions);
-        self.sweep(SWEEP_NODES + 2 * count);
+        self.sweep(SWEEP_NODES + SWEEP_PER_RETIRED * count);
     }
 
     /// Drops a version. Its root is what it was when it was last changed.

@@ -79,6 +79,14 @@ impl<'h> Writer<'h> {
         birth > self.change.after
     }
 
+    /// Whether a node may be changed where it is.
+    ///
+    /// That makes it one of this version's births. Unseen trees that wait to be freed may refer to it, as a node that
+    /// was born before them: it must not become younger then.
+    const fn may_change(&self, birth: u64) -> bool {
+        self.owns(birth) && (self.change.reuses || birth == self.change.version)
+    }
+
     /// Gives up a node that the version does not need any more.
     fn give_up(&mut self, place: u32, units: usize, birth: u64) {
         let node = Retired::Node {
@@ -107,7 +115,7 @@ impl<'h> Writer<'h> {
 
     /// The branch, or a copy of it, as one that this version may write to. The caller stores the head.
     pub(crate) fn own_branch(&mut self, place: u32, branch: Branch<'h>) -> (u32, Branch<'h>) {
-        let (place, mut branch) = if self.owns(branch.head.birth) {
+        let (place, mut branch) = if self.may_change(branch.head.birth) {
             (place, branch)
         } else {
             let copy = self.cache.allocate(branch.head.units());
@@ -164,7 +172,7 @@ impl<'h> Writer<'h> {
             birth: self.change.version,
             root,
         };
-        let own = place.filter(|place| self.owns(Contract::load(self.arena, *place).birth));
+        let own = place.filter(|place| self.may_change(Contract::load(self.arena, *place).birth));
         if own.is_none() {
             place.into_iter().for_each(|place| self.give_up_contract(place));
         }
