@@ -6,7 +6,7 @@ use clap::Args;
 use rapid_node::{ByteSize, Mark, MemoryConfig};
 
 /// How much memory there is.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "State")]
 pub(crate) struct StateArgs {
     /// Memory the process may take, in bytes or as in 16GiB. A state that needs more is not opened.
@@ -20,6 +20,33 @@ pub(crate) struct StateArgs {
     /// more. To keep a part of it on disk (`spill`) is not available.
     #[arg(long = "state.overflow", value_name = "POLICY", default_value = "refuse")]
     overflow: Overflow,
+
+    /// Memory for what the state was before: recent blocks are read from it, older ones from history. At most an eighth of
+    /// the limit together with --state.leased.
+    #[arg(long = "state.retained", value_name = "SIZE", default_value = "1GiB")]
+    retained: ByteSize,
+
+    /// Memory beyond that for versions that are being read: when it is used up, the oldest readers are refused.
+    #[arg(long = "state.leased", value_name = "SIZE", default_value = "1GiB")]
+    leased: ByteSize,
+}
+
+impl Default for StateArgs {
+    /// As without flags.
+    fn default() -> Self {
+        let MemoryConfig {
+            limit,
+            retained,
+            leased,
+            ..
+        } = MemoryConfig::default();
+        Self {
+            memory_limit: limit,
+            overflow: Overflow::default(),
+            retained,
+            leased,
+        }
+    }
 }
 
 /// How a node behaves near its limit.
@@ -66,6 +93,8 @@ impl StateArgs {
         MemoryConfig {
             limit: self.memory_limit,
             cache_bytes: cache_bytes as u64,
+            retained: self.retained,
+            leased: self.leased,
             ..MemoryConfig::default()
         }
     }

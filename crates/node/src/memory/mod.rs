@@ -37,7 +37,7 @@ use std::path::Path;
 use metrics::gauge;
 use rapid_chain::{ChainConfig, OpenError};
 use rapid_chainspec::ChainSpec;
-use rapid_state::StateConfig;
+use rapid_state::{DEFAULT_LEASED_BYTES, DEFAULT_RETAINED_BYTES, StateConfig};
 
 pub use estimate::Estimate;
 pub use limit::{LimitSource, MemoryLimit};
@@ -62,6 +62,10 @@ pub struct MemoryConfig {
     pub hard_mark: Mark,
     /// Bounds of what is kept beside the state: pool, compiled code.
     pub cache_bytes: u64,
+    /// Bytes of old values that are kept in any case; [`StateConfig::retained_bytes`].
+    pub retained: ByteSize,
+    /// Bytes of old values beyond these that readers may hold; [`StateConfig::leased_bytes`].
+    pub leased: ByteSize,
 }
 
 impl Default for MemoryConfig {
@@ -71,6 +75,8 @@ impl Default for MemoryConfig {
             soft_mark: Mark::SOFT,
             hard_mark: Mark::HARD,
             cache_bytes: 0,
+            retained: ByteSize(DEFAULT_RETAINED_BYTES as u64),
+            leased: ByteSize(DEFAULT_LEASED_BYTES as u64),
         }
     }
 }
@@ -130,6 +136,10 @@ impl MemoryPlan {
             })
             .or_else(|| system.clone());
         let stored = chain.stored_size(spec)?;
+        chain.state = StateConfig {
+            retained_bytes: usize::try_from(config.retained.0).unwrap_or(usize::MAX),
+            leased_bytes: usize::try_from(config.leased.0).unwrap_or(usize::MAX),
+        };
         let bounds = Bounds {
             undo_bytes: undo_bytes(&chain.state),
             cache_bytes: config.cache_bytes,
