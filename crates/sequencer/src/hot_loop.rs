@@ -390,6 +390,9 @@ impl<C: Host> HotLoop<C> {
         pace.advance(now);
         match (&self.block, self.config.block_policy) {
             (Some(_), _) => self.close_block(),
+            // What waits for this second opens the block. An empty one now would take the second away from it, and the
+            // next one as well.
+            (None, _) if !self.ready.is_empty() => Ok(()),
             (
                 None,
                 BlockPolicy::Interval {

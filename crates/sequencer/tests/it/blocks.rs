@@ -7,6 +7,7 @@ use alloy_primitives::{Address, Bytes, TxKind, U256, hex};
 use rapid_chainspec::ChainSpec;
 use rapid_pool::PoolError;
 use rapid_primitives::ReadState;
+use rapid_sequencer::{BlockPolicy, EmptyBlocks, SequencerConfig, TimestampPolicy};
 
 use crate::bed::{Bed, Wallet, blocks_when_idle, interval_blocks};
 
@@ -105,6 +106,30 @@ async fn a_full_block_closes_and_the_rest_goes_to_the_next() {
     assert_eq!(next.block_number, 2);
     bed.sealed(1).await;
     assert!(bed.chain.view().head.header.gas_used > 28_000_000);
+}
+
+/// A block that is full early in its second leaves transactions to the next one, which the block due then must not take
+/// from them by being empty.
+#[tokio::test]
+async fn what_waits_for_the_next_second_runs_in_it() {
+    let config = SequencerConfig {
+        block_policy: BlockPolicy::Interval {
+            interval: Duration::from_secs(1),
+            empty: EmptyBlocks::Make,
+        },
+        timestamps: TimestampPolicy::WaitForSecond,
+        ..SequencerConfig::default()
+    };
+    let bed = Bed::start(ChainSpec::dev(), config);
+    let mut filler = Wallet::dev(1, &bed.spec);
+    let burn = burner(&mut filler, &bed).await;
+    let burns: Vec<_> = (0..6)
+        .map(|_| filler.sign(TxKind::Call(burn), U256::ZERO, Bytes::new(), 14_000_000))
+        .collect();
+    let last = bed.chain.wait_for(*burns[5].tx_hash());
+    burns.iter().for_each(|burn| drop(bed.submit(burn).unwrap()));
+    let last = tokio::time::timeout(Duration::from_secs(15), last).await;
+    assert!(last.is_ok(), "only empty blocks are made");
 }
 
 /// A contract that uses all gas it gets.
