@@ -85,17 +85,18 @@ impl UndoArena {
         if cell.sequence <= version {
             return cell.value;
         }
-        let mut next = cell.undo;
-        // A chain has one record per cut; one that seems longer is made of records used again meanwhile.
-        for _ in 0..CHUNKS_MAX {
-            if next == 0 {
-                return ABSENT;
-            }
+        let (mut next, mut newer) = (cell.undo, cell.sequence);
+        while next != 0 {
             let record = self.read(next);
             if record.written <= version {
                 return record.value;
             }
-            next = record.previous;
+            // A chain goes back in time, and has as many records as there were cuts. One that does not is made of records
+            // used again meanwhile, and may go round in circles.
+            if record.written >= newer {
+                break;
+            }
+            (next, newer) = (record.previous, record.written);
         }
         ABSENT
     }
@@ -289,6 +290,51 @@ mod tests {
         assert_eq!((ring.len(), ring.nth(&arena, 0)), (0, None));
         ring.push(&arena, &record(count + 1));
         assert!(ring.since(&arena, 0).eq([record(count + 1)]));
+    }
+
+    #[test]
+    fn a_chain_of_any_length_is_followed_to_its_end() {
+        let arena = UndoArena::new().unwrap();
+        let mut ring = Ring::default();
+        let cuts = if cfg!(miri) { 1_000 } else { 1_100_000 };
+        let mut undo = 0;
+        for written in 0..cuts {
+            let value = [written; 4];
+            undo = ring.push(
+                &arena,
+                &Record {
+                    value,
+                    previous: undo,
+                    ..record(written + 1)
+                },
+            );
+        }
+        let cell = Cell {
+            sequence: cuts,
+            undo,
+            value: [cuts; 4],
+        };
+        assert_eq!(arena.value_at(&cell, 7), [7; 4]);
+    }
+
+    #[test]
+    fn a_chain_that_goes_round_in_circles_ends() {
+        let arena = UndoArena::new().unwrap();
+        let mut ring = Ring::default();
+        let first = ring.push(&arena, &record(8));
+        arena.write(
+            first,
+            &Record {
+                previous: first,
+                ..record(8)
+            },
+        );
+        let cell = Cell {
+            sequence: 9,
+            undo: first,
+            value: ABSENT,
+        };
+        assert_eq!(arena.value_at(&cell, 3), ABSENT);
     }
 
     #[test]
