@@ -136,4 +136,13 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn words_that_are_no_account_do_no_harm() {
+        let parts = AccountParts::new().unwrap();
+        assert!(
+            parts.decode(&[u64::MAX; 4]).is_some(),
+            "a number, and a wrong one"
+        );
+    }
 }

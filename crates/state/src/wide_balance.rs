@@ -53,8 +53,10 @@ impl WideBalances {
         number
     }
 
+    /// The balance of a number. Whoever reads an old value that is forgotten meanwhile may ask for any number, and finds
+    /// out afterwards.
     pub(crate) fn get(&self, number: u32) -> U256 {
-        let first = number as usize * 4;
+        let first = number as usize % WIDE_MAX * 4;
         U256::from_limbs(std::array::from_fn(|limb| {
             self.limbs.words()[first + limb].load(Acquire)
         }))
