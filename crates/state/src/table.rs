@@ -72,15 +72,22 @@ impl<L: Layout> Table<L> {
     }
 
     /// [Finds](Self::lookup) a key, but does not wait long for a writer who has its entry locked.
+    ///
+    /// It does not wait for other keys' entries at all: the caller may have locked one whose hash is the same, and would
+    /// wait for itself.
     pub(crate) fn try_lookup(&self, key: &L::Key) -> Result<Lookup, Busy> {
-        let found = self
-            .index
-            .search(self.hash(key), |id| match self.entries.try_read(id, PATIENCE) {
+        let found = self.index.search(self.hash(key), |id| {
+            // As in `find_unread`: the key of an entry that is in the index all the time is there all the time.
+            if self.entries.key(id) != *key {
+                return None;
+            }
+            match self.entries.try_read(id, PATIENCE) {
                 Err(Busy) => Some(Err(Busy)),
                 Ok(read) => read
                     .filter(|(found, _)| found == key)
                     .map(|(_, cell)| Ok((id, cell))),
-            });
+            }
+        });
         match found {
             Ok(Ok((id, cell))) => Ok(Lookup::Entry(id, cell)),
             Ok(Err(busy)) => Err(busy),
@@ -223,5 +230,48 @@ impl<L: Layout> Table<L> {
     /// Bytes of memory that the table uses: entries ever used at once, and the index.
     pub(crate) fn bytes(&self) -> usize {
         self.entries.end() as usize * L::WORDS * size_of::<u64>() + self.index.bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use alloy_primitives::Address;
+
+    use super::*;
+    use crate::layout::Accounts;
+
+    /// Accounts whose hashes are all the same.
+    struct Meeting;
+
+    impl Layout for Meeting {
+        const WORDS: usize = Accounts::WORDS;
+        const VALUE_AT: usize = Accounts::VALUE_AT;
+        const UNDO_AT: usize = Accounts::UNDO_AT;
+        type Key = Address;
+
+        fn hash(_: &Secret, _: &Address) -> KeyHash {
+            KeyHash::new(7)
+        }
+
+        fn write_key(words: &[AtomicU64], key: &Address) {
+            Accounts::write_key(words, key);
+        }
+
+        fn key(words: &[AtomicU64]) -> Address {
+            Accounts::key(words)
+        }
+    }
+
+    #[test]
+    fn a_locked_entry_is_in_nobodys_way_but_its_own_keys() {
+        let table = Table::<Meeting>::new().unwrap();
+        let (locked, other) = (Address::repeat_byte(1), Address::repeat_byte(2));
+        let id = table.insert_locked(&locked).unwrap();
+        assert_eq!(table.try_lookup(&locked), Err(Busy));
+        assert!(matches!(table.try_lookup(&other), Ok(Lookup::Absent(_))));
+        table.unlock_or_free(id, 0);
+        assert!(matches!(table.try_lookup(&locked), Ok(Lookup::Absent(_))));
     }
 }
