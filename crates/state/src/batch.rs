@@ -8,6 +8,8 @@ use crate::{
     account::{AccountRecord, storage_of},
     commit::{Failed, account_after, has_values},
     entry::{ABSENT, Busy, Cell, Lock},
+    index::Gap,
+    layout::SlotKey,
     read_set::{Seen, SlotRead},
     storages::StorageId,
     table::{Lookup, PATIENCE, Table},
@@ -41,6 +43,17 @@ pub(crate) struct Batch<'a> {
     made: Vec<StorageId>,
     /// Accounts that are not locked because only slots of theirs are written, and the storage they have.
     owners: Vec<(u32, StorageId)>,
+    /// What is not locked because there was nothing to change.
+    nothing: Vec<Nothing>,
+}
+
+/// What was not there when a commit came to end it, or to write to it.
+#[derive(Clone, Copy, Debug)]
+enum Nothing {
+    Account(Address, Gap),
+    /// The account had no storage, if it was there.
+    Storage(Address),
+    Slot(SlotKey, Gap),
 }
 
 impl<'a> Batch<'a> {
@@ -52,6 +65,7 @@ impl<'a> Batch<'a> {
             slots: Vec::new(),
             made: Vec::new(),
             owners: Vec::new(),
+            nothing: Vec::new(),
         }
     }
 
@@ -102,18 +116,21 @@ impl<'a> Batch<'a> {
     /// Locks the slots of a change that writes nothing else, and not their account, so that writers to one contract do
     /// not meet there; `false` if the account is to be written, because it has no storage yet.
     fn add_storage_only(&mut self, change: &AccountChange) -> Result<bool, Busy> {
-        let (account, record) = match self.tables.accounts.try_lookup(&change.address) {
-            Ok(Lookup::Entry(id, cell)) => (id, cell.value),
-            Ok(Lookup::Absent(_)) => return Ok(true),
+        let (account, storage) = match self.tables.accounts.try_lookup(&change.address) {
+            Ok(Lookup::Entry(id, cell)) => (id, storage_of(&cell.value)),
+            Ok(Lookup::Absent(gap)) => {
+                self.nothing.push(Nothing::Account(change.address, gap));
+                return Ok(true);
+            }
             // Locked by somebody else, or by this commit.
             Err(Busy) => return Ok(false),
         };
-        if record == ABSENT {
-            return Ok(true);
-        }
-        let storage = storage_of(&record);
         if storage.is_none() {
-            return Ok(!has_values(change));
+            if has_values(change) {
+                return Ok(false);
+            }
+            self.nothing.push(Nothing::Storage(change.address));
+            return Ok(true);
         }
         self.owners.push((account, storage));
         self.hold_slots(storage, change)?;
@@ -141,8 +158,11 @@ impl<'a> Batch<'a> {
                 }
                 wait_for(table, id, &change.address)?
             }
-            Found::Absent if change.apply_to(None).is_none() => return Ok(None),
-            Found::Absent => make(table, &change.address)?,
+            Found::Absent(gap) if change.apply_to(None).is_none() => {
+                self.nothing.push(Nothing::Account(change.address, gap));
+                return Ok(None);
+            }
+            Found::Absent(_) => make(table, &change.address)?,
         };
         let cell = table.entries.read_locked(id);
         let before = self.tables.parts.decode(&cell.value);
@@ -166,8 +186,11 @@ impl<'a> Batch<'a> {
                 }
                 wait_for(table, id, &key)?
             }
-            Found::Absent if value.is_zero() => return Ok(()),
-            Found::Absent => make(table, &key)?,
+            Found::Absent(gap) if value.is_zero() => {
+                self.nothing.push(Nothing::Slot(key, gap));
+                return Ok(());
+            }
+            Found::Absent(_) => make(table, &key)?,
         };
         let cell = table.entries.read_locked(id);
         self.slots.push(HeldSlot {
@@ -178,10 +201,24 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// Checks that accounts whose slots are written still have the storage the slots are of.
-    pub(crate) fn check_storages(&self) -> Result<(), Busy> {
+    /// Checks that what the commit relies on and has not locked is as it was: accounts whose slots are written have the
+    /// storage the slots are of, and where there was nothing there is nothing. To be asked after the sequence was taken, as
+    /// [`validate`](Self::validate) is: an earlier commit may have been about to write there.
+    pub(crate) fn check_unlocked(&self) -> Result<(), Busy> {
         for (account, storage) in &self.owners {
             if self.storage_now(*account)? != *storage {
+                return Err(Busy);
+            }
+        }
+        for nothing in &self.nothing {
+            let still = match nothing {
+                Nothing::Account(address, gap) => {
+                    self.tables.accounts.holds(*gap) || self.is_account_absent(address)?
+                }
+                Nothing::Storage(address) => self.storage_of_address(address)?.is_none(),
+                Nothing::Slot(key, gap) => self.tables.slots.holds(*gap) || self.is_slot_absent(key)?,
+            };
+            if !still {
                 return Err(Busy);
             }
         }
@@ -195,6 +232,19 @@ impl<'a> Batch<'a> {
         }
         let read = self.tables.accounts.entries.try_read(account, PATIENCE)?;
         Ok(read.map_or(StorageId::NONE, |(_, cell)| storage_of(&cell.value)))
+    }
+
+    /// The storage of an address, as it was before this commit.
+    fn storage_of_address(&self, address: &Address) -> Result<StorageId, Busy> {
+        match self.tables.accounts.try_lookup(address) {
+            Ok(Lookup::Entry(_, cell)) => Ok(storage_of(&cell.value)),
+            Ok(Lookup::Absent(_)) => Ok(StorageId::NONE),
+            Err(Busy) => {
+                let entries = &self.tables.accounts.entries;
+                let held = self.accounts.iter().find(|held| entries.key(held.id) == *address);
+                held.map(|held| storage_of(&held.cell.value)).ok_or(Busy)
+            }
+        }
     }
 
     /// Checks that what was read is as it was.
@@ -240,12 +290,7 @@ impl<'a> Batch<'a> {
             Some(account) if self.tables.accounts.entries.key(account) == read.address => {
                 self.storage_now(account)?
             }
-            _ => match self.tables.accounts.try_lookup(&read.address) {
-                Ok(Lookup::Entry(_, cell)) => storage_of(&cell.value),
-                Ok(Lookup::Absent(_)) => StorageId::NONE,
-                // An account made by this commit had no storage before it.
-                Err(Busy) => StorageId::NONE,
-            },
+            _ => self.storage_of_address(&read.address)?,
         };
         match read.seen {
             Seen::Value { id, sequence } => {
@@ -256,18 +301,17 @@ impl<'a> Batch<'a> {
             }
             Seen::Absent(_) if storage.is_none() => Ok(true),
             Seen::Absent(Some(gap)) if storage == read.storage && self.tables.slots.holds(gap) => Ok(true),
-            Seen::Absent(_) => self.is_slot_absent(storage, &read.slot),
+            Seen::Absent(_) => self.is_slot_absent(&(storage, read.slot)),
         }
     }
 
-    fn is_slot_absent(&self, storage: StorageId, slot: &U256) -> Result<bool, Busy> {
-        let key = (storage, *slot);
-        match self.tables.slots.try_lookup(&key) {
+    fn is_slot_absent(&self, key: &SlotKey) -> Result<bool, Busy> {
+        match self.tables.slots.try_lookup(key) {
             Ok(Lookup::Absent(_)) => Ok(true),
             Ok(Lookup::Entry(_, cell)) => Ok(cell.value == ABSENT),
             Err(Busy) => {
                 let entries = &self.tables.slots.entries;
-                let held = self.slots.iter().find(|held| entries.key(held.id) == key);
+                let held = self.slots.iter().find(|held| entries.key(held.id) == *key);
                 held.map(|held| held.cell.value == ABSENT).ok_or(Busy)
             }
         }
@@ -309,13 +353,14 @@ enum Found {
     Locked(u32),
     /// Somebody has it locked, perhaps this commit.
     Taken(u32),
-    Absent,
+    Absent(Gap),
 }
 
 /// Locks the entry of a key if there is one and nobody else has.
 fn lock_existing<L: crate::entry::Layout>(table: &Table<L>, key: &L::Key) -> Result<Found, Busy> {
-    let Some(id) = table.find_unread(key) else {
-        return Ok(Found::Absent);
+    let id = match table.find_unread(key) {
+        Ok(id) => id,
+        Err(gap) => return Ok(Found::Absent(gap)),
     };
     if table.entries.try_lock(id, 0) {
         return confirm(table, id, key).map(Found::Locked);
@@ -345,5 +390,83 @@ fn confirm<L: crate::entry::Layout>(table: &Table<L>, id: u32, key: &L::Key) -> 
         let sequence = table.entries.read_locked(id).sequence;
         table.entries.unlock(id, sequence);
         Err(Busy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::U256;
+    use rapid_primitives::ReadState;
+
+    use super::*;
+    use crate::{Draft, State, StateConfig};
+
+    fn change(index: u8, nonce: Option<u64>, slots: &[(u64, u64)]) -> AccountChange {
+        AccountChange {
+            nonce,
+            storage: slots
+                .iter()
+                .map(|(slot, value)| (U256::from(*slot), U256::from(*value)))
+                .collect(),
+            ..AccountChange::new(Address::repeat_byte(index))
+        }
+    }
+
+    /// A contract with a slot, an account without, and one that only a draft has.
+    fn state() -> (State, Draft) {
+        let state = State::new(StateConfig::default()).unwrap();
+        let changes = [change(1, Some(1), &[(1, 1)]), change(2, Some(1), &[])];
+        let committed = state.commit(&ReadSet::new(), &changes).unwrap();
+        let mut draft = Draft::begin(state.get_at(committed).unwrap());
+        draft.apply(&[change(3, Some(1), &[])]).unwrap();
+        (state, draft)
+    }
+
+    #[test]
+    fn writing_nothing_is_noticed_to_be_something_when_another_was_first() {
+        let removed = AccountChange {
+            fate: Fate::Removed,
+            ..change(4, None, &[])
+        };
+        let cases = [
+            (change(1, None, &[(2, 0)]), change(1, None, &[(2, 5)])),
+            (change(2, None, &[(2, 0)]), change(2, None, &[(2, 5)])),
+            (change(4, None, &[(2, 7)]), change(4, Some(1), &[(2, 5)])),
+            (removed, change(4, Some(1), &[])),
+        ];
+        for (nothing, first) in cases {
+            let (state, _draft) = state();
+            let mut batch = Batch::new(&state.0.tables, 0);
+            batch.add(&nothing).unwrap();
+            assert_eq!(batch.check_unlocked(), Ok(()));
+            state
+                .commit(&ReadSet::new(), std::slice::from_ref(&first))
+                .unwrap();
+            assert_eq!(batch.check_unlocked(), Err(Busy), "{nothing:?} after {first:?}");
+        }
+    }
+
+    #[test]
+    fn an_account_that_only_a_draft_has_is_locked_to_write_nothing() {
+        let (state, _draft) = state();
+        let mut batch = Batch::new(&state.0.tables, 0);
+        batch.add(&change(3, None, &[(2, 7)])).unwrap();
+        let mut other = Batch::new(&state.0.tables, 0);
+        assert_eq!(other.add(&change(3, Some(1), &[])), Err(Busy));
+    }
+
+    #[test]
+    fn an_account_that_another_is_making_is_not_taken_for_absent() {
+        let (state, _draft) = state();
+        let address = Address::repeat_byte(4);
+        let reader = state.recording();
+        reader.storage(&address, &U256::ONE).unwrap();
+        let reads = reader.take_reads();
+        let tables = &state.0.tables;
+        let batch = Batch::new(tables, 0);
+        let made = tables.accounts.insert_locked(&address).unwrap();
+        assert!(matches!(batch.validate(&reads), Err(Failed::Busy)));
+        tables.accounts.unlock_or_free(made, 0);
+        assert!(batch.validate(&reads).is_ok());
     }
 }

@@ -69,7 +69,7 @@ impl Shared {
         }
         let sequence = self.take_sequence();
         batch.validate(reads)?;
-        batch.check_storages()?;
+        batch.check_unlocked()?;
         self.tables.parts.codes.insert(codes.iter().cloned());
         let writer = Writer {
             shared: self,

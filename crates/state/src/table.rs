@@ -105,9 +105,12 @@ impl<L: Layout> Table<L> {
     }
 
     /// Finds the entry that has a key, or had it a moment ago, without a look at what it says.
-    pub(crate) fn find_unread(&self, key: &L::Key) -> Option<u32> {
+    ///
+    /// # Errors
+    /// Where it was not.
+    pub(crate) fn find_unread(&self, key: &L::Key) -> Result<u32, Gap> {
         let is_key = |id| (self.entries.key(id) == *key).then_some(id);
-        self.index.search(self.hash(key), is_key).ok()
+        self.index.search(self.hash(key), is_key)
     }
 
     /// Whether nothing was added where a key was not found.
