@@ -480,8 +480,8 @@ impl Adoption {
             .map(|after| after.storage)
             .collect();
         for storage in self.made {
-            tables.storages.commit(storage);
-            if !alive.contains(&storage) {
+            // One that became part of the state before was buried when it was no account's any more.
+            if tables.storages.commit(storage) && !alive.contains(&storage) {
                 writer.bury(storage);
             }
         }

@@ -89,9 +89,9 @@ impl Storages {
         self.owners.words()[storage.0 as usize].load(Acquire) as u32
     }
 
-    /// Notes that the storage is part of the state.
-    pub(crate) fn commit(&self, storage: StorageId) {
-        self.owners.words()[storage.0 as usize].fetch_or(COMMITTED, Release);
+    /// Notes that the storage is part of the state; `true` if it was not before.
+    pub(crate) fn commit(&self, storage: StorageId) -> bool {
+        self.owners.words()[storage.0 as usize].fetch_or(COMMITTED, Release) & COMMITTED == 0
     }
 
     /// Keeps the id of a storage from being given to another.
@@ -120,9 +120,13 @@ impl Storages {
         }
     }
 
-    /// Gives an id back. No entry may have it any more.
+    /// Gives an id back. No account may have it any more.
+    ///
+    /// # Panics
+    /// If it was given back already: two accounts would have one storage.
     pub(crate) fn free(&self, storage: StorageId) {
-        self.owners.words()[storage.0 as usize].store(0, Release);
+        let owner = self.owners.words()[storage.0 as usize].swap(0, Release);
+        assert_ne!(owner, 0, "storage {storage:?} ends once");
         self.free.lock().push(storage.0);
     }
 }

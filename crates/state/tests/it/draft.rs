@@ -1,5 +1,6 @@
 //! Drafts: begun, applied to, adopted or discarded.
 
+use alloy_primitives::U256;
 use rapid_primitives::{CommitSequence, ReadState};
 use rapid_state::{AdoptError, Draft, ReadSet, State, StateConfig};
 
@@ -192,4 +193,41 @@ fn an_adopted_draft_that_goes_on_is_not_adopted() {
     state.rewind_to(base).unwrap();
     draft.adopt(&state).unwrap();
     assert_eq!(balance_in(&state.newest(), 1), 12);
+}
+
+/// Nothing of the past is kept for longer than somebody holds it.
+fn state_without_past(leased_bytes: usize) -> State {
+    State::new(StateConfig {
+        retained_bytes: 0,
+        leased_bytes,
+    })
+    .unwrap()
+}
+
+#[test]
+fn a_storage_that_drafts_began_ends_once() {
+    let state = state_without_past(usize::MAX / 2);
+    let commit = |changes: &[_]| {
+        let committed = state.commit(&ReadSet::new(), changes).unwrap();
+        state.publish(committed);
+        committed
+    };
+    let base = commit(&[balance(address(5), 1)]);
+    let mut draft = Draft::begin(state.published());
+    draft
+        .apply(&[contract(address(0), &[(1, 1)]), removed(address(0))])
+        .unwrap();
+    draft.adopt(&state).unwrap();
+    let (between, _) = state.rewind_to(base).unwrap();
+    draft.adopt(&state).unwrap();
+    draft.discard();
+    // The past goes in two pieces, each with one of the times that the storage was no account's any more.
+    let held = state.get_at(between).unwrap();
+    commit(&[balance(address(5), 2)]);
+    drop(held);
+    commit(&[balance(address(5), 3)]);
+    assert_eq!(state.usage().retained_bytes, 0);
+    commit(&[contract(address(1), &[(1, 11)]), contract(address(2), &[(1, 22)])]);
+    let slot = |index| state.newest().storage(&address(index), &U256::ONE).unwrap();
+    assert_eq!((slot(1), slot(2)), (U256::from(11), U256::from(22)));
 }
