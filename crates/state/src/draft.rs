@@ -118,7 +118,9 @@ impl Draft {
     pub fn apply(&mut self, changes: &[AccountChange]) -> Result<(), VersionGone> {
         let layer = Arc::make_mut(&mut self.layer);
         *layer.adopted.get_mut() = 0;
-        changes.iter().try_for_each(|change| layer.apply(change))
+        changes.iter().try_for_each(|change| layer.apply(change))?;
+        // What was known already was not asked of the base.
+        layer.check()
     }
 
     /// The net change of each account since the draft was begun (not those of a draft below it), sorted by address.
@@ -177,7 +179,7 @@ impl Draft {
     }
 
     pub(crate) fn check(&self) -> Result<(), VersionGone> {
-        self.layer.snapshot().checked(())
+        self.layer.check()
     }
 
     pub(crate) fn record(&self, address: &Address) -> Result<Option<AccountRecord>, VersionGone> {
@@ -218,6 +220,14 @@ impl Layer {
         match &*self.base.read() {
             Base::Snapshot(snapshot) => snapshot.clone(),
             Base::Draft(parent) => parent.snapshot(),
+        }
+    }
+
+    /// Whether the snapshot at the bottom still answers.
+    fn check(&self) -> Result<(), VersionGone> {
+        match &*self.base.read() {
+            Base::Snapshot(snapshot) => snapshot.checked(()),
+            Base::Draft(parent) => parent.check(),
         }
     }
 
@@ -346,7 +356,9 @@ impl Layer {
 
     fn slot_by_id(&self, id: u32) -> Result<U256, VersionGone> {
         match self.slots.get(&id) {
-            Some(slot) => Ok(slot.after),
+            Some(slot) if slot.before.is_zero() => Ok(slot.after),
+            // The base keeps the entry, not the draft. If it is overrun the id may be another slot's by now.
+            Some(slot) => self.check().map(|()| slot.after),
             None => self.base.read().slot_by_id(id),
         }
     }

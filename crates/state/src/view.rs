@@ -143,7 +143,11 @@ impl StateView {
     fn record(&self, account: AccountId) -> Result<Option<AccountRecord>, VersionGone> {
         match self {
             Self::Snapshot(snapshot) => snapshot.record_by_id(account.0),
-            Self::Draft(draft) => draft.record(&self.address(account)),
+            // The base keeps the entry, unless it is overrun: the address may be another account's then.
+            Self::Draft(draft) => {
+                let record = draft.record(&self.address(account))?;
+                draft.check().map(|()| record)
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use alloy_primitives::U256;
 use rapid_primitives::{CommitSequence, ReadState};
-use rapid_state::{AdoptError, Draft, ReadSet, State, StateConfig};
+use rapid_state::{AdoptError, Draft, ReadSet, State, StateConfig, StateView};
 
 use crate::model::{Model, address, balance, code, contract, removed, slots, wiped};
 
@@ -230,4 +230,30 @@ fn a_storage_that_drafts_began_ends_once() {
     commit(&[contract(address(1), &[(1, 11)]), contract(address(2), &[(1, 22)])]);
     let slot = |index| state.newest().storage(&address(index), &U256::ONE).unwrap();
     assert_eq!((slot(1), slot(2)), (U256::from(11), U256::from(22)));
+}
+
+#[test]
+fn a_draft_whose_base_is_overrun_answers_with_nothing_wrong() {
+    let state = state_without_past(0);
+    let commit = |changes: &[_]| state.publish(state.commit(&ReadSet::new(), changes).unwrap());
+    commit(&[
+        contract(address(0), &[(1, 1)]),
+        contract(address(1), &[(5, 5)]),
+        balance(address(2), 1),
+    ]);
+    let mut draft = Draft::begin(state.published());
+    draft
+        .apply(&[slots(address(0), &[(1, 7)]), slots(address(1), &[(5, 6)])])
+        .unwrap();
+    draft.apply(&[removed(address(3))]).unwrap();
+    let view = StateView::from(draft.clone());
+    let account = view.account_id(&address(2)).unwrap();
+    assert_eq!(view.account(account).unwrap().unwrap().balance, U256::ONE);
+    // The entries of a slot and an account that the draft did not reserve become those of others.
+    commit(&[slots(address(0), &[(1, 0)]), removed(address(2))]);
+    commit(&[slots(address(1), &[(2, 9)]), balance(address(3), 1)]);
+    assert_eq!(view.address(account), address(3));
+    assert!(draft.storage(&address(1), &U256::from(2)).is_err());
+    assert!(view.account(account).is_err());
+    assert!(draft.apply(&[slots(address(1), &[(2, 3)])]).is_err());
 }
