@@ -387,8 +387,7 @@ fn confirm<L: crate::entry::Layout>(table: &Table<L>, id: u32, key: &L::Key) -> 
     if table.entries.key(id) == *key {
         Ok(id)
     } else {
-        let sequence = table.entries.read_locked(id).sequence;
-        table.entries.unlock(id, sequence);
+        table.entries.unlock_unchanged(id);
         Err(Busy)
     }
 }

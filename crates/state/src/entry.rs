@@ -1,9 +1,10 @@
 //! Entries: the words of one account or slot, locked by its writer, read by everybody else without a lock.
 //!
-//! Every entry ends in its state, `live | sequence << 1 | locked`, with the sequence of the commit that wrote its value. A
-//! writer locks it, writes, and unlocks it with its own sequence; a reader takes the words between two looks at the
-//! state and starts over if it was locked or has changed. Sequences never repeat and a free entry is not live, so a
-//! reader cannot take one entry's words for another's.
+//! Every entry ends in its state, `live 1 | fresh 1 | number 61 | locked 1`. The number is the sequence of the commit that
+//! wrote the value or, while the entry is fresh because none did, that of the life that the entry has. A writer locks it,
+//! writes, and unlocks it with its own sequence; a reader takes the words between two looks at the state and starts over
+//! if it was locked or has changed. Neither number repeats and a free entry is not live, so a reader cannot take one
+//! entry's words for another's, however long it stops between two of them.
 
 use std::{
     hint::spin_loop,
@@ -37,6 +38,9 @@ const LOCKED: u64 = 1;
 
 /// In an entry's state: it has a key.
 const LIVE: u64 = 1 << 63;
+
+/// In an entry's state: no commit wrote its value.
+const FRESH: u64 = 1 << 62;
 
 /// Entries that get their memory at a time, at most: for slots 2.5 MiB, which takes a fraction of a millisecond.
 const POPULATED_MAX: u32 = 1 << 15;
@@ -98,6 +102,8 @@ struct FreeIds {
     ids: Vec<u32>,
     /// Ids below it have memory.
     populated: u32,
+    /// Lives begun.
+    lives: u64,
 }
 
 impl<L: Layout> Arena<L> {
@@ -108,6 +114,7 @@ impl<L: Layout> Arena<L> {
             free: Mutex::new(FreeIds {
                 ids: Vec::new(),
                 populated: 1,
+                lives: 0,
             }),
             layout: std::marker::PhantomData,
         })
@@ -118,20 +125,25 @@ impl<L: Layout> Arena<L> {
     /// # Panics
     /// If the system has no memory left, or all ids are taken: the limits on memory stop production long before.
     pub(crate) fn make_locked(&self, key: &L::Key) -> u32 {
-        let id = self.take_id();
+        let (id, life) = self.take_id();
         let words = self.words(id);
+        // Whoever freed the id did so before this thread got it: a reader that sees a word of the new key sees that too.
+        fence(Release);
         L::write_key(words, key);
         for word in &words[L::VALUE_AT..L::VALUE_AT + 4] {
             word.store(0, Relaxed);
         }
-        Self::state(words).store(LIVE | LOCKED, Release);
+        Self::state(words).store(LIVE | FRESH | life << 1 | LOCKED, Release);
         id
     }
 
-    fn take_id(&self) -> u32 {
+    /// An id, and the number of its life.
+    fn take_id(&self) -> (u32, u64) {
         let mut free = self.free.lock();
+        free.lives += 1;
+        let life = free.lives;
         if let Some(id) = free.ids.pop() {
-            return id;
+            return (id, life);
         }
         let id = self.next.load(Relaxed);
         assert!(id < IDS_MAX, "the state has as many entries as there are ids");
@@ -143,7 +155,7 @@ impl<L: Layout> Arena<L> {
             free.populated = populated;
         }
         self.next.store(id + 1, Release);
-        id
+        (id, life)
     }
 
     /// Ends a locked entry; its id goes to another key. The caller has removed it from the index.
@@ -155,6 +167,17 @@ impl<L: Layout> Arena<L> {
             .for_each(|word| word.store(0, Relaxed));
         Self::state(words).store(0, Release);
         self.free.lock().ids.push(id);
+    }
+
+    /// Takes the value of a locked entry away without a commit, as if none had ever written one.
+    pub(crate) fn renew_locked(&self, id: u32) {
+        self.write_locked(id, &ABSENT, 0);
+        let life = {
+            let mut free = self.free.lock();
+            free.lives += 1;
+            free.lives
+        };
+        Self::state(self.words(id)).store(LIVE | FRESH | life << 1 | LOCKED, Relaxed);
     }
 
     /// Ids that may be in use are below it.
@@ -226,7 +249,7 @@ impl<L: Layout> Arena<L> {
 
     fn cell(words: &[AtomicU64], state: u64) -> Cell {
         Cell {
-            sequence: (state & !LIVE) >> 1,
+            sequence: sequence_of(state),
             undo: words[L::UNDO_AT].load(Relaxed) as u32,
             value: std::array::from_fn(|word| words[L::VALUE_AT + word].load(Relaxed)),
         }
@@ -241,7 +264,7 @@ impl<L: Layout> Arena<L> {
         } else {
             Lock::Taken
         };
-        (state & LIVE != 0).then_some(((state & !LIVE) >> 1, lock))
+        (state & LIVE != 0).then_some((sequence_of(state), lock))
     }
 
     /// Locks an entry, in `patience` attempts; `false` if it stayed locked by somebody else, or is free.
@@ -294,6 +317,12 @@ impl<L: Layout> Arena<L> {
         );
     }
 
+    /// Unlocks an entry whose value is as it was.
+    pub(crate) fn unlock_unchanged(&self, id: u32) {
+        let state = Self::state(self.words(id));
+        state.store(state.load(Relaxed) & !LOCKED, Release);
+    }
+
     /// Unlocks an entry, whose value is now that of commit `sequence`.
     pub(crate) fn unlock(&self, id: u32, sequence: u64) {
         Self::state(self.words(id)).store(LIVE | sequence << 1, Release);
@@ -311,6 +340,15 @@ impl<L: Layout> Arena<L> {
     }
 }
 
+/// The commit that wrote an entry's value; 0 if none did.
+const fn sequence_of(state: u64) -> u64 {
+    if state & FRESH == 0 {
+        (state & !LIVE) >> 1
+    } else {
+        0
+    }
+}
+
 /// Waits a moment for somebody who holds a lock for less than a microsecond, unless it was put off its core.
 #[inline]
 pub(crate) fn pause(spins: &mut u32) {
@@ -319,5 +357,29 @@ pub(crate) fn pause(spins: &mut u32) {
         spin_loop();
     } else {
         thread::yield_now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::Address;
+
+    use super::*;
+    use crate::layout::Accounts;
+
+    #[test]
+    fn no_two_keys_that_an_entry_had_have_the_same_state() {
+        let arena = Arena::<Accounts>::new().unwrap();
+        let states = [1, 2].map(|byte| {
+            let id = arena.make_locked(&Address::repeat_byte(byte));
+            arena.unlock_unchanged(id);
+            let state = Arena::<Accounts>::state(arena.words(id)).load(Relaxed);
+            assert_eq!(arena.sequence(id), Some((0, Lock::Free)));
+            assert!(arena.lock(id));
+            arena.free_locked(id);
+            (id, state)
+        });
+        assert_eq!(states[0].0, states[1].0, "ids are used again");
+        assert_ne!(states[0].1, states[1].1);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use crate::{account::storage_of, entry::ABSENT, state::Shared, storages::StorageId};
+use crate::{account::storage_of, state::Shared, storages::StorageId};
 
 /// Entries gone through at a time: 1.3 MB of them.
 const PIECE: u32 = 1 << 14;
@@ -97,7 +97,8 @@ impl Shared {
         let (storage, cell) = (table.entries.key(slot).0, table.entries.read_locked(slot));
         if sweep.round.contains(&storage) {
             if cell.sequence <= floor {
-                table.entries.write_locked(slot, &ABSENT, 0);
+                // Nobody asks for it any more, but a reader may be about to: it must not take half of a value.
+                table.entries.renew_locked(slot);
             } else {
                 // A rewind wrote it. It is absent, and ends when its old value is forgotten.
                 sweep.left.insert(storage);

@@ -164,7 +164,7 @@ impl<L: Layout> Table<L> {
                 return;
             }
         }
-        self.entries.unlock(id, cell.sequence);
+        self.entries.unlock_unchanged(id);
     }
 
     /// Keeps the entry of a key from ending until it is [released](Self::release); makes one if there is none.
@@ -175,7 +175,7 @@ impl<L: Layout> Table<L> {
                 Lookup::Absent(_) => match self.insert_locked(key) {
                     Ok(id) => {
                         self.note_reserved(id);
-                        self.entries.unlock(id, 0);
+                        self.entries.unlock_unchanged(id);
                         return id;
                     }
                     Err(known) => known,
