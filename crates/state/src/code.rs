@@ -1,15 +1,18 @@
 //! Contract code: once per hash, append-only, analysed once.
 
-use std::sync::atomic::Ordering::{Acquire, Release};
-
 use alloy_primitives::{B256, KECCAK256_EMPTY, map::B256Map};
-use parking_lot::{Mutex, RwLock};
 use rapid_primitives::{AccountChange, CodeChange};
 use revm::bytecode::Bytecode;
 
-use crate::region::{OutOfMemory, Region};
+use crate::{
+    region::{OutOfMemory, Region},
+    sync::{
+        Mutex, RwLock,
+        atomic::Ordering::{Acquire, Release},
+    },
+};
 
-const CODE_SHARDS: usize = 64;
+const CODE_SHARDS: usize = if cfg!(shuttle) { 2 } else { 64 };
 
 /// Codes at most. An account has two bits left beside the number of its code.
 const CODES_MAX: u32 = 1 << 30;

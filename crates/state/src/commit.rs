@@ -4,8 +4,6 @@
 //! begins again, so no two can wait for each other. The sequence is taken while everything written is locked and before
 //! what was read is validated (Silo, SOSP 2013), so commits are serialisable in the order of their sequences.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use alloy_primitives::{B256, U256};
 use rapid_primitives::{AccountChange, CommitSequence};
 use revm::bytecode::Bytecode;
@@ -14,9 +12,10 @@ use crate::{
     Conflict, ReadSet,
     account::{AccountParts, AccountRecord},
     batch::{Batch, HeldAccount, HeldSlot},
-    entry::{ABSENT, Busy, Cell, Value, pause},
+    entry::{ABSENT, Busy, Cell, Value},
     state::Shared,
     storages::StorageId,
+    sync::{atomic::Ordering::Relaxed, pause},
     undo::{Record, Ring, Target},
 };
 

@@ -1,14 +1,14 @@
 //! Cuts: the sequences that are versions.
 
-use std::{
-    collections::VecDeque,
-    sync::atomic::{
+use std::collections::VecDeque;
+
+use crate::sync::{
+    Mutex,
+    atomic::{
         AtomicU64,
         Ordering::{Acquire, Release},
     },
 };
-
-use parking_lot::Mutex;
 
 /// The versions from the floor on. One per mini-block, so bounded by what is retained.
 #[derive(Debug)]

@@ -1,15 +1,11 @@
 //! A state that is not canonical yet: changes on top of a snapshot or of another draft.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::SeqCst},
-};
+use std::sync::Arc;
 
 use alloy_primitives::{
     Address, B256, KECCAK256_EMPTY, U256,
     map::{AddressMap, B256Map, Entry, HashMap, HashSet},
 };
-use parking_lot::RwLock;
 use rapid_primitives::{Account, AccountChange, CommitSequence, ReadState};
 use revm::bytecode::Bytecode;
 
@@ -23,6 +19,10 @@ use crate::{
     reservation::Reservations,
     state::Shared,
     storages::StorageId,
+    sync::{
+        RwLock,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
 };
 
 /// Changes that may become canonical or vanish without a trace.

@@ -6,22 +6,19 @@
 //! if it was locked or has changed. Neither number repeats and a free entry is not live, so a reader cannot take one
 //! entry's words for another's, however long it stops between two of them.
 
-use std::{
-    hint::spin_loop,
-    sync::atomic::{
-        AtomicU32, AtomicU64,
-        Ordering::{Acquire, Relaxed, Release},
-        fence,
-    },
-    thread,
-};
-
-use parking_lot::Mutex;
-
 use crate::{
     hash::Secret,
     index::KeyHash,
     region::{OutOfMemory, Region},
+    sync::{
+        Mutex,
+        atomic::{
+            AtomicU32, AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+            fence,
+        },
+        pause,
+    },
 };
 
 /// A value of an entry: absent if all words are zero.
@@ -346,17 +343,6 @@ const fn sequence_of(state: u64) -> u64 {
         (state & !LIVE) >> 1
     } else {
         0
-    }
-}
-
-/// Waits a moment for somebody who holds a lock for less than a microsecond, unless it was put off its core.
-#[inline]
-pub(crate) fn pause(spins: &mut u32) {
-    *spins = spins.saturating_add(1);
-    if *spins < 64 && !cfg!(miri) {
-        spin_loop();
-    } else {
-        thread::yield_now();
     }
 }
 

@@ -13,24 +13,30 @@
 //! the counter was even and stayed the same, and a writer that read "nothing there" can see from it whether a key
 //! was added since ([`Gap`]). What a reader finds it compares with the entry itself, so a stale word does no harm.
 
-use std::{
-    hint::spin_loop,
-    sync::atomic::{
-        AtomicBool, AtomicU64,
-        Ordering::{Acquire, Relaxed, Release},
-        fence,
+use crate::{
+    region::{OutOfMemory, Region},
+    sync::{
+        Mutex,
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+            fence,
+        },
+        pause,
     },
 };
 
-use parking_lot::Mutex;
-
-use crate::region::{OutOfMemory, Region};
-
 /// Stripes of a table: how finely writers that add keys are kept apart, and the piece in which it grows. A power of two.
-pub(crate) const STRIPES: usize = if cfg!(miri) { 8 } else { 1 << 12 };
+pub(crate) const STRIPES: usize = if cfg!(shuttle) {
+    2
+} else if cfg!(miri) {
+    8
+} else {
+    1 << 12
+};
 
 /// Words of a stripe that is new.
-const WIDTH_MIN: usize = if cfg!(miri) { 16 } else { 32 };
+const WIDTH_MIN: usize = if cfg!(any(miri, shuttle)) { 16 } else { 32 };
 
 /// Words of a stripe at most: with all stripes 2^32 words, more than there are ids.
 const WIDTH_MAX: usize = 1 << 20;
@@ -163,6 +169,7 @@ impl Index {
         mut is_key: impl FnMut(u32) -> Option<T>,
     ) -> Result<T, Gap> {
         let stripe = self.stripe(hash);
+        let mut spins = 0;
         loop {
             let counter = stripe.counter.load(Acquire);
             if let Some(found) = self.scan(stripe.extent(), hash.tag, &mut is_key) {
@@ -175,7 +182,7 @@ impl Index {
                     counter,
                 });
             }
-            spin_loop();
+            pause(&mut spins);
         }
     }
 
@@ -463,7 +470,7 @@ impl Stripe {
                 fence(Release);
                 return LockedStripe(self);
             }
-            crate::entry::pause(&mut spins);
+            pause(&mut spins);
         }
     }
 }

@@ -8,11 +8,15 @@
 //! Sequence and old values are in the entry itself. Keeping them in a record of their own for changed entries only would
 //! make a slot 72 bytes; `ARCHITECTURE.md` has the measurement that decided.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
 use alloy_primitives::{Address, U256};
 
-use crate::{entry::Layout, hash::Secret, index::KeyHash, storages::StorageId};
+use crate::{
+    entry::Layout,
+    hash::Secret,
+    index::KeyHash,
+    storages::StorageId,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 /// Entries of accounts.
 #[derive(Debug)]

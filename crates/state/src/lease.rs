@@ -1,14 +1,11 @@
 //! Leases: which versions readers hold, and from which version on the past is kept.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::SeqCst},
-    },
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-use parking_lot::Mutex;
+use crate::sync::{
+    Mutex,
+    atomic::{AtomicU64, Ordering::SeqCst},
+};
 
 /// All leases of a state.
 #[derive(Debug, Default)]

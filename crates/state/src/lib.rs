@@ -33,6 +33,9 @@
 //! `rapid_reth_state_conflicts_total`, `rapid_reth_state_versions_gone_total`, `rapid_reth_state_leases_overrun_total`
 //! (counters).
 
+#[cfg(all(test, shuttle))]
+extern crate self as rapid_state;
+
 mod account;
 mod batch;
 mod code;
@@ -44,6 +47,8 @@ mod entry;
 mod error;
 mod hash;
 mod index;
+#[cfg(all(test, shuttle))]
+mod interleavings;
 mod layout;
 mod lease;
 mod net_change;
@@ -56,6 +61,7 @@ mod snapshot;
 mod state;
 mod storages;
 mod sweep;
+mod sync;
 mod table;
 mod tables;
 mod trim;

@@ -9,8 +9,6 @@
 
 #![allow(unsafe_code)]
 
-use std::sync::atomic::AtomicU64;
-
 /// Memory could not be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the system does not give {bytes} bytes of memory for the state")]
@@ -18,9 +16,6 @@ pub struct OutOfMemory {
     /// What was asked for.
     pub bytes: usize,
 }
-
-/// Bytes in a word.
-const WORD: usize = size_of::<AtomicU64>();
 
 pub(crate) use backing::Region;
 
@@ -32,7 +27,7 @@ impl std::fmt::Debug for Region {
     }
 }
 
-#[cfg(all(target_os = "linux", not(miri)))]
+#[cfg(all(target_os = "linux", not(any(miri, shuttle))))]
 mod backing {
     use std::{ops::Range, ptr::NonNull, sync::atomic::AtomicU64};
 
@@ -42,7 +37,10 @@ mod backing {
         param::page_size,
     };
 
-    use super::{OutOfMemory, WORD};
+    use super::OutOfMemory;
+
+    /// Bytes in a word.
+    const WORD: usize = size_of::<AtomicU64>();
 
     /// The beginning of a region stays in small pages, so that a small state takes little memory, and no time to zero it.
     const SMALL_BYTES: usize = 2 << 20;
@@ -166,17 +164,21 @@ mod backing {
 }
 
 /// Where address space cannot be reserved a region is a plain allocation, so it is small.
-#[cfg(any(not(target_os = "linux"), miri))]
+#[cfg(any(not(target_os = "linux"), miri, shuttle))]
 mod backing {
-    use std::{
-        ops::Range,
-        sync::atomic::{AtomicU64, Ordering::Relaxed},
-    };
+    use std::ops::Range;
 
     use super::OutOfMemory;
+    use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
     /// Words of a region at most.
-    const WORDS_MAX: usize = if cfg!(miri) { 1 << 16 } else { 1 << 27 };
+    const WORDS_MAX: usize = if cfg!(shuttle) {
+        1 << 9
+    } else if cfg!(miri) {
+        1 << 16
+    } else {
+        1 << 27
+    };
 
     /// Allocated words. They read as zero until written.
     pub(crate) struct Region(Box<[AtomicU64]>);
@@ -226,7 +228,7 @@ mod tests {
 
     #[test]
     fn more_than_there_is_is_refused() {
-        if cfg!(all(target_os = "linux", not(miri))) {
+        if cfg!(all(target_os = "linux", not(any(miri, shuttle)))) {
             assert!(Region::reserve(1 << 50).is_err());
         }
     }

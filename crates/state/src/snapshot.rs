@@ -1,9 +1,6 @@
 //! One version of the state, held by a lease.
 
-use std::sync::{
-    Arc,
-    atomic::{Ordering::Acquire, fence},
-};
+use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, U256};
 use rapid_primitives::{Account, CommitSequence, ReadState};
@@ -16,6 +13,7 @@ use crate::{
     lease::Lease,
     state::Shared,
     storages::StorageId,
+    sync::atomic::{Ordering::Acquire, fence},
 };
 
 /// One version of the state. It does not change, whoever commits or rewinds.

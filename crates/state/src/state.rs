@@ -1,20 +1,9 @@
 //! The state and its versions: commit, cut, publish, and the view of executors.
 
-use std::{
-    collections::BTreeMap,
-    convert::Infallible,
-    sync::{
-        Arc,
-        atomic::{
-            AtomicU64, AtomicUsize,
-            Ordering::{Relaxed, SeqCst},
-        },
-    },
-};
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 
 use alloy_primitives::{Address, B256, U256};
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
 use rapid_primitives::{Account, AccountChange, CommitSequence, ReadState};
 use revm::bytecode::Bytecode;
 
@@ -23,6 +12,13 @@ use crate::{
     cuts::Cuts,
     lease::{Hold, Lease, Leases},
     sweep::Sweep,
+    sync::{
+        Mutex,
+        atomic::{
+            AtomicU64, AtomicUsize,
+            Ordering::{Relaxed, SeqCst},
+        },
+    },
     table::Lookup,
     tables::Tables,
     writers::Writers,

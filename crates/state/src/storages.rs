@@ -1,18 +1,17 @@
 //! Storages: one life of an account's storage each, and who it belongs to.
 
-use std::{
-    collections::HashMap,
-    sync::atomic::{
-        AtomicU32,
-        Ordering::{Acquire, Relaxed, Release},
-    },
-};
-
-use parking_lot::Mutex;
+use std::collections::HashMap;
 
 use crate::{
     entry::IDS_MAX,
     region::{OutOfMemory, Region},
+    sync::{
+        Mutex,
+        atomic::{
+            AtomicU32,
+            Ordering::{Acquire, Relaxed, Release},
+        },
+    },
 };
 
 /// Names the slots of one life of an account's storage. A wiped storage is another one, with another id.

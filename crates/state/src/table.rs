@@ -1,25 +1,24 @@
 //! One table: entries, the index that finds them, and who has reserved them.
 
-use std::{
-    collections::HashMap,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
-};
-
-use parking_lot::Mutex;
+use std::collections::HashMap;
 
 use crate::{
     entry::{ABSENT, Arena, Busy, Cell, Layout},
     hash::Secret,
     index::{Gap, Index, KeyHash},
     region::OutOfMemory,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 /// Locks of the reservations, so that drafts of several threads seldom meet.
-const RESERVATION_SHARDS: usize = 64;
+const RESERVATION_SHARDS: usize = if cfg!(shuttle) { 2 } else { 64 };
 
 /// Attempts at an entry that another writer has locked, before a writer who has locks itself gives them up: two could
 /// wait for each other. Longer than any commit of one transaction takes.
-pub(crate) const PATIENCE: u32 = 256;
+pub(crate) const PATIENCE: u32 = if cfg!(shuttle) { 2 } else { 256 };
 
 /// What a search found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,7 +237,7 @@ impl<L: Layout> Table<L> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicU64;
+    use crate::sync::atomic::AtomicU64;
 
     use alloy_primitives::Address;
 

@@ -1,19 +1,18 @@
 //! Trimming: forgetting the oldest versions when the past takes too much memory.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use crate::{
     account::AccountParts,
     entry::Layout,
     state::Shared,
     storages::StorageId,
     sweep::Sweep,
+    sync::atomic::Ordering::Relaxed,
     table::Table,
     undo::{RECORD_BYTES, Record, Target},
 };
 
 /// Old values forgotten at a time.
-const BATCH: usize = 256;
+const BATCH: usize = if cfg!(shuttle) { 2 } else { 256 };
 
 impl Shared {
     /// Forgets the oldest versions until the past is within its bounds, and sets the gauges. Each old value is visited

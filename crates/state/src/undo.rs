@@ -5,16 +5,18 @@
 //! of a version goes back until a value is old enough. It may meet a record that was forgotten meanwhile: then the version
 //! it reads is no longer retained, which it checks after reading.
 
-use std::{
-    collections::VecDeque,
-    sync::atomic::Ordering::{Acquire, Relaxed, Release},
-};
-
-use parking_lot::Mutex;
+use std::collections::VecDeque;
 
 use crate::{
     entry::{ABSENT, Cell, Value},
     region::{OutOfMemory, Region},
+    sync::{
+        Mutex,
+        atomic::{
+            Ordering::{Acquire, Relaxed, Release},
+            fence,
+        },
+    },
 };
 
 /// Words of a record: `previous record u32 | target id u32`, `sequence of the old value << 2 | kind`, sequence that
@@ -25,7 +27,7 @@ const WORDS: usize = 7;
 pub(crate) const RECORD_BYTES: usize = WORDS * size_of::<u64>();
 
 /// Records of a chunk: 56 KiB.
-const CHUNK: u32 = 1 << 10;
+const CHUNK: u32 = if cfg!(shuttle) { 4 } else { 1 << 10 };
 
 /// Chunks at most: 56 GiB of old values.
 const CHUNKS_MAX: u32 = 1 << 20;
@@ -130,6 +132,8 @@ impl UndoArena {
             Target::Storage(id) => (2, id),
             Target::WideBalance(id) => (3, id),
         };
+        // Whoever forgot what was here raised the floor before that: a reader that sees a word of this record sees that too.
+        fence(Release);
         words[1].store(record.written << 2 | kind, Relaxed);
         words[2].store(record.replaced, Relaxed);
         for (word, value) in words[3..].iter().zip(record.value) {

@@ -1,12 +1,15 @@
 //! Balances of 2^128 wei and more: legal in a genesis, and never seen on a network with value. An account keeps the
 //! number of such a balance instead of the balance.
 
-use std::sync::atomic::Ordering::{Acquire, Release};
-
 use alloy_primitives::U256;
-use parking_lot::Mutex;
 
-use crate::region::{OutOfMemory, Region};
+use crate::{
+    region::{OutOfMemory, Region},
+    sync::{
+        Mutex,
+        atomic::Ordering::{Acquire, Release},
+    },
+};
 
 /// Wide balances at once, those of retained versions included.
 const WIDE_MAX: usize = 1 << 24;

@@ -1,16 +1,12 @@
 //! Writers: each committing thread has a lock and a ring of old values of its own.
 
-use std::{
-    cell::Cell,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+use crate::{
+    sync::{Mutex, MutexGuard, thread_number},
+    undo::Ring,
 };
 
-use parking_lot::{Mutex, MutexGuard};
-
-use crate::undo::Ring;
-
 /// Writers that a state tells apart; more threads than that share them.
-const WRITERS: usize = 32;
+const WRITERS: usize = if cfg!(shuttle) { 4 } else { 32 };
 
 #[repr(align(128))]
 #[derive(Debug, Default)]
@@ -21,12 +17,6 @@ struct Writer(Mutex<Ring>);
 #[derive(Debug)]
 pub(crate) struct Writers(Box<[Writer]>);
 
-static NEXT_THREAD: AtomicUsize = AtomicUsize::new(0);
-
-thread_local! {
-    static WRITER: Cell<usize> = Cell::new(NEXT_THREAD.fetch_add(1, Relaxed) % WRITERS);
-}
-
 impl Writers {
     pub(crate) fn new() -> Self {
         Self((0..WRITERS).map(|_| Writer::default()).collect())
@@ -34,7 +24,7 @@ impl Writers {
 
     /// The calling thread's.
     pub(crate) fn mine(&self) -> MutexGuard<'_, Ring> {
-        self.0[WRITER.get()].0.lock()
+        self.0[thread_number() % WRITERS].0.lock()
     }
 
     /// All, taken in order.

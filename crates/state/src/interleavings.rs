@@ -1,0 +1,71 @@
+//! Tests of what threads share, under a model checker that chooses the order of their steps: see [`sync`](crate::sync).
+//!
+//! ```text
+//! RUSTFLAGS="--cfg shuttle" cargo test -p rapid-state --release --lib interleavings
+//! ```
+//!
+//! Each test runs under random orders and under orders with few changes of thread at random places (PCT), as often as
+//! `RAPID_STATE_ITERATIONS` says of each. A failure prints its schedule, which `shuttle::replay` takes. Arenas, stripes and
+//! chunks are tiny in such a build, so that a few commits fill them.
+
+mod drafts;
+mod entries;
+mod versions;
+
+use rapid_primitives::{AccountChange, CommitSequence};
+use shuttle::{
+    Config, Runner,
+    scheduler::{PctScheduler, RandomScheduler},
+};
+
+use crate::{ReadSet, State, StateConfig};
+
+/// The states of the other tests' model.
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../tests/it/model.rs"]
+mod model;
+
+const ITERATIONS: usize = 1_000;
+
+/// Changes of thread at places that matter: most bugs need one or two.
+const PCT_DEPTH: usize = 3;
+
+fn explore(test: impl Fn() + Send + Sync + Copy + 'static) {
+    let iterations = std::env::var("RAPID_STATE_ITERATIONS")
+        .map_or(ITERATIONS, |iterations| iterations.parse().expect("a number"));
+    let mut config = Config::new();
+    config.stack_size = 1 << 18;
+    config.silence_warnings = true;
+    Runner::new(RandomScheduler::new(iterations), config.clone()).run(test);
+    Runner::new(PctScheduler::new(PCT_DEPTH, iterations), config).run(test);
+}
+
+fn state(retained_bytes: usize, leased_bytes: usize) -> State {
+    State::new(StateConfig {
+        retained_bytes,
+        leased_bytes,
+    })
+    .unwrap()
+}
+
+fn commit(state: &State, changes: &[AccountChange]) -> CommitSequence {
+    state.commit(&ReadSet::new(), changes).unwrap()
+}
+
+/// Publishes the newest state, and has the past forgotten as far as nobody holds it.
+fn publish(state: &State) -> CommitSequence {
+    let cut = state.cut();
+    state.publish(cut);
+    cut
+}
+
+/// When nobody looks at the past, there is what exists, and nothing else.
+fn check_nothing_left(state: &State) {
+    commit(state, &[]);
+    publish(state);
+    let newest = model::Model::scan(&state.published()).unwrap();
+    let usage = state.usage();
+    assert_eq!(usage.retained_bytes, 0);
+    assert_eq!(usage.account_entries, newest.0.len());
+    assert_eq!(usage.slot_entries, newest.slot_count());
+}
