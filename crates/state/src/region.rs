@@ -199,6 +199,7 @@ mod backing {
         }
 
         pub(crate) fn release(&self, words: Range<usize>) {
+            let words = words.start.min(self.0.len())..words.end.min(self.0.len());
             self.0[words].iter().for_each(|word| word.store(0, Relaxed));
         }
 
@@ -222,6 +223,7 @@ mod tests {
         region.release(0..4_096);
         assert_eq!(region.words()[3].load(Relaxed), 0);
         assert_eq!(region.words()[4_000].load(Relaxed), 0);
+        region.release(0..usize::MAX);
         region.words()[3].store(9, Relaxed);
         assert_eq!(region.words()[3].load(Relaxed), 9);
     }
