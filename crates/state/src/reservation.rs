@@ -35,14 +35,18 @@ impl Reservations {
 
     /// The entry of an account, made if there is none.
     pub(crate) fn account(&mut self, address: &Address) -> u32 {
-        let id = self.shared.tables.accounts.reserve(address);
+        let id = self.shared.tables.accounts.reserve(address, &self.shared.leases);
         self.accounts.push(id);
         id
     }
 
     /// The entry of a slot, made if there is none.
     pub(crate) fn slot(&mut self, storage: StorageId, slot: &U256) -> u32 {
-        let id = self.shared.tables.slots.reserve(&(storage, *slot));
+        let id = self
+            .shared
+            .tables
+            .slots
+            .reserve(&(storage, *slot), &self.shared.leases);
         self.slots.push(id);
         id
     }
@@ -82,11 +86,11 @@ impl Clone for Reservations {
 
 impl Drop for Reservations {
     fn drop(&mut self) {
-        let (tables, floor) = (&self.shared.tables, self.shared.leases.floor());
-        self.slots.iter().for_each(|id| tables.slots.release(*id, floor));
+        let (tables, leases) = (&self.shared.tables, &self.shared.leases);
+        self.slots.iter().for_each(|id| tables.slots.release(*id, leases));
         self.accounts
             .iter()
-            .for_each(|id| tables.accounts.release(*id, floor));
+            .for_each(|id| tables.accounts.release(*id, leases));
         self.storages
             .iter()
             .for_each(|storage| tables.storages.release(*storage));

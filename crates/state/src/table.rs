@@ -6,6 +6,7 @@ use crate::{
     entry::{ABSENT, Arena, Busy, Cell, Layout},
     hash::Secret,
     index::{Gap, Index, KeyHash},
+    lease::Leases,
     region::OutOfMemory,
     sync::{
         Mutex,
@@ -167,7 +168,7 @@ impl<L: Layout> Table<L> {
     }
 
     /// Keeps the entry of a key from ending until it is [released](Self::release); makes one if there is none.
-    pub(crate) fn reserve(&self, key: &L::Key) -> u32 {
+    pub(crate) fn reserve(&self, key: &L::Key, leases: &Leases) -> u32 {
         loop {
             let id = match self.lookup(key) {
                 Lookup::Entry(id, _) => id,
@@ -185,7 +186,8 @@ impl<L: Layout> Table<L> {
             if self.entries.read(id).is_some_and(|(found, _)| found == *key) {
                 return id;
             }
-            self.forget_reserved(id);
+            // Whoever was to end the entry that has the id now may have left that to us.
+            self.release(id, leases);
         }
     }
 
@@ -208,9 +210,11 @@ impl<L: Layout> Table<L> {
     }
 
     /// Ends a reservation, and with the last one the entry, if nobody has committed a value since.
-    pub(crate) fn release(&self, id: u32, floor: u64) {
+    ///
+    /// The floor is asked for after that: who raised it before may have come by and left the entry to us.
+    pub(crate) fn release(&self, id: u32, leases: &Leases) {
         if self.forget_reserved(id) && self.entries.lock(id) {
-            self.unlock_or_free(id, floor);
+            self.unlock_or_free(id, leases.floor());
         }
     }
 

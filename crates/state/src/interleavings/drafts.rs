@@ -1,14 +1,46 @@
 //! Drafts that come and go while others commit.
 
+use alloy_primitives::U256;
 use rapid_primitives::ReadState;
 use shuttle::thread;
 
 use super::{
     check_nothing_left, commit, explore,
-    model::{Model, address, contract, removed},
+    model::{Model, address, contract, removed, slots},
     publish, state,
 };
 use crate::Draft;
+
+#[test]
+fn a_draft_that_is_dropped_leaves_nothing_whoever_commits() {
+    explore(|| {
+        let state = state(0, usize::MAX / 2);
+        commit(&state, &[contract(address(0), &[(1, 1)])]);
+        publish(&state);
+        let drafting = [2, 3].map(|value| {
+            let state = state.clone();
+            thread::spawn(move || {
+                let mut draft = Draft::begin(state.published());
+                let changes = [
+                    slots(address(0), &[(2, value)]),
+                    contract(address(1), &[(1, value)]),
+                ];
+                draft.apply(&changes).unwrap();
+                let slot = draft.storage(&address(0), &U256::from(2)).unwrap();
+                assert_eq!(slot, U256::from(value));
+            })
+        });
+        commit(
+            &state,
+            &[slots(address(0), &[(2, 9)]), contract(address(1), &[(1, 9)])],
+        );
+        publish(&state);
+        commit(&state, &[slots(address(0), &[(2, 0)]), removed(address(1))]);
+        publish(&state);
+        drafting.into_iter().for_each(|draft| draft.join().unwrap());
+        check_nothing_left(&state);
+    });
+}
 
 /// Entries change hands between keys while drafts reserve them.
 #[test]
