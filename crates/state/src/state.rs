@@ -139,10 +139,14 @@ impl State {
         if version.0 > self.0.cuts.newest() {
             let _ = self.cut();
         }
-        let lease = self.0.leases.lease(version.0, hold);
-        // Once it is leased it stays, so it is asked for after that.
+        // Only a version is leased: the floor rises as far as the leases let it, and has to be one. A version is one until the
+        // floor is above it, and then it is not leased.
+        let lease = if self.0.cuts.contains(version.0) {
+            self.0.leases.lease(version.0, hold)
+        } else {
+            None
+        };
         lease
-            .filter(|_| self.0.cuts.contains(version.0))
             .map(|lease| Snapshot::new(Arc::clone(&self.0), lease))
             .ok_or_else(|| self.0.version_gone(version.0))
     }

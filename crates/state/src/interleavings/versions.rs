@@ -207,3 +207,26 @@ fn a_reader_of_a_version_that_is_trimmed_sees_it_or_an_error() {
         check_nothing_left(&state);
     });
 }
+
+#[test]
+fn the_floor_is_always_a_version() {
+    explore(|| {
+        let state = state(0, 0);
+        let writer = {
+            let state = state.clone();
+            thread::spawn(move || {
+                commit(&state, &[contract(address(0), &[(1, 1)])]);
+                commit(&state, &[removed(address(0))]);
+                publish(&state);
+            })
+        };
+        let asker = {
+            let state = state.clone();
+            thread::spawn(move || drop(state.get_at(CommitSequence(1))))
+        };
+        writer.join().unwrap();
+        assert!(state.get_at(state.oldest_sequence()).is_ok());
+        asker.join().unwrap();
+        check_nothing_left(&state);
+    });
+}
