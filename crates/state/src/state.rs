@@ -9,6 +9,7 @@ use revm::bytecode::Bytecode;
 
 use crate::{
     Conflict, OutOfMemory, ReadSet, Recording, Snapshot, StateConfig, VersionGone,
+    account::storage_of,
     cuts::Cuts,
     lease::{Hold, Lease, Leases},
     sweep::Sweep,
@@ -313,14 +314,24 @@ impl ReadState for Newest {
 
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, Infallible> {
         let tables = self.0.tables();
-        let (_, storage) = tables.newest_storage(address);
-        if storage.is_none() {
-            return Ok(U256::ZERO);
+        loop {
+            let (owner, storage) = tables.newest_storage(address);
+            let Lookup::Entry(owner, _) = owner else {
+                return Ok(U256::ZERO);
+            };
+            if storage.is_none() {
+                return Ok(U256::ZERO);
+            }
+            let value = match tables.slots.lookup(&(storage, *slot)) {
+                Lookup::Entry(_, cell) => U256::from_limbs(cell.value),
+                Lookup::Absent(_) => U256::ZERO,
+            };
+            // A storage that was wiped in between may be another account's by now, and so may the entry.
+            let now = tables.accounts.entries.read(owner);
+            if now.is_some_and(|(of, cell)| of == *address && storage_of(&cell.value) == storage) {
+                return Ok(value);
+            }
         }
-        Ok(match tables.slots.lookup(&(storage, *slot)) {
-            Lookup::Entry(_, cell) => U256::from_limbs(cell.value),
-            Lookup::Absent(_) => U256::ZERO,
-        })
     }
 
     fn code(&self, hash: &B256) -> Result<Option<Bytecode>, Infallible> {

@@ -209,6 +209,43 @@ fn a_reader_of_a_version_that_is_trimmed_sees_it_or_an_error() {
 }
 
 #[test]
+fn a_storage_that_is_used_again_is_nobody_elses() {
+    explore(|| {
+        let state = state(0, 0);
+        let begin = [contract(address(0), &[(1, 11)])];
+        let mut model = Model::default();
+        model.apply(&begin);
+        commit(&state, &begin);
+        publish(&state);
+        let reader = {
+            let state = state.clone();
+            thread::spawn(move || {
+                let Ok(value) = state.newest().storage(&address(0), &U256::ONE);
+                assert!([0, 11].contains(&value.to::<u64>()), "{value}");
+            })
+        };
+        let copier = {
+            let state = state.clone();
+            thread::spawn(move || {
+                run(&state, &[(0, 1)], |values| {
+                    vec![contract(address(2), &[(1, values[0])])]
+                })
+            })
+        };
+        let mut done = vec![run(&state, &[], |_| vec![removed(address(0))])];
+        publish(&state);
+        done.push(run(&state, &[], |_| {
+            vec![contract(address(1), &[(1, 22), (2, 23)])]
+        }));
+        publish(&state);
+        reader.join().unwrap();
+        done.push(copier.join().unwrap());
+        check_serial(&state, model, done);
+        check_nothing_left(&state);
+    });
+}
+
+#[test]
 fn the_floor_is_always_a_version() {
     explore(|| {
         let state = state(0, 0);
