@@ -37,6 +37,8 @@ pub(crate) struct HeldSlot {
 pub(crate) struct Batch<'a> {
     tables: &'a Tables,
     floor: u64,
+    /// Of the commit, from when it is taken on.
+    sequence: u64,
     accounts: Vec<HeldAccount>,
     slots: Vec<HeldSlot>,
     /// Storages begun by this commit.
@@ -61,12 +63,18 @@ impl<'a> Batch<'a> {
         Self {
             tables,
             floor,
+            sequence: 0,
             accounts: Vec::new(),
             slots: Vec::new(),
             made: Vec::new(),
             owners: Vec::new(),
             nothing: Vec::new(),
         }
+    }
+
+    /// Notes the sequence that was taken once everything was locked.
+    pub(crate) const fn sequenced(&mut self, sequence: u64) {
+        self.sequence = sequence;
     }
 
     pub(crate) fn take_accounts(&mut self) -> Vec<HeldAccount> {
@@ -230,14 +238,35 @@ impl<'a> Batch<'a> {
         if let Some(held) = self.accounts.iter().find(|held| held.id == account) {
             return Ok(storage_of(&held.cell.value));
         }
-        let read = self.tables.accounts.entries.try_read(account, PATIENCE)?;
-        Ok(read.map_or(StorageId::NONE, |(_, cell)| storage_of(&cell.value)))
+        match self.tables.accounts.entries.try_read(account, PATIENCE)? {
+            Some((_, cell)) => self.storage_in(&cell),
+            None => Ok(StorageId::NONE),
+        }
+    }
+
+    /// The storage of an account that is not locked. One storage stays the same; that there is none may be the doing of a
+    /// later commit, and what was there before it is no longer known.
+    fn storage_in(&self, account: &Cell) -> Result<StorageId, Busy> {
+        match storage_of(&account.value) {
+            StorageId::NONE if account.sequence > self.sequence => Err(Busy),
+            storage => Ok(storage),
+        }
+    }
+
+    /// Whether an entry that is not locked has no value. As with [storages](Self::storage_in), only an earlier commit's word
+    /// counts.
+    fn is_absent(&self, cell: &Cell) -> Result<bool, Busy> {
+        if cell.sequence > self.sequence {
+            Err(Busy)
+        } else {
+            Ok(cell.value == ABSENT)
+        }
     }
 
     /// The storage of an address, as it was before this commit.
     fn storage_of_address(&self, address: &Address) -> Result<StorageId, Busy> {
         match self.tables.accounts.try_lookup(address) {
-            Ok(Lookup::Entry(_, cell)) => Ok(storage_of(&cell.value)),
+            Ok(Lookup::Entry(_, cell)) => self.storage_in(&cell),
             Ok(Lookup::Absent(_)) => Ok(StorageId::NONE),
             Err(Busy) => {
                 let entries = &self.tables.accounts.entries;
@@ -276,7 +305,7 @@ impl<'a> Batch<'a> {
     fn is_account_absent(&self, address: &Address) -> Result<bool, Busy> {
         match self.tables.accounts.try_lookup(address) {
             Ok(Lookup::Absent(_)) => Ok(true),
-            Ok(Lookup::Entry(_, cell)) => Ok(cell.value == ABSENT),
+            Ok(Lookup::Entry(_, cell)) => self.is_absent(&cell),
             Err(Busy) => {
                 let entries = &self.tables.accounts.entries;
                 let held = self.accounts.iter().find(|held| entries.key(held.id) == *address);
@@ -308,7 +337,7 @@ impl<'a> Batch<'a> {
     fn is_slot_absent(&self, key: &SlotKey) -> Result<bool, Busy> {
         match self.tables.slots.try_lookup(key) {
             Ok(Lookup::Absent(_)) => Ok(true),
-            Ok(Lookup::Entry(_, cell)) => Ok(cell.value == ABSENT),
+            Ok(Lookup::Entry(_, cell)) => self.is_absent(&cell),
             Err(Busy) => {
                 let entries = &self.tables.slots.entries;
                 let held = self.slots.iter().find(|held| entries.key(held.id) == *key);
@@ -393,79 +422,4 @@ fn confirm<L: crate::entry::Layout>(table: &Table<L>, id: u32, key: &L::Key) -> 
 }
 
 #[cfg(test)]
-mod tests {
-    use alloy_primitives::U256;
-    use rapid_primitives::ReadState;
-
-    use super::*;
-    use crate::{Draft, State, StateConfig};
-
-    fn change(index: u8, nonce: Option<u64>, slots: &[(u64, u64)]) -> AccountChange {
-        AccountChange {
-            nonce,
-            storage: slots
-                .iter()
-                .map(|(slot, value)| (U256::from(*slot), U256::from(*value)))
-                .collect(),
-            ..AccountChange::new(Address::repeat_byte(index))
-        }
-    }
-
-    /// A contract with a slot, an account without, and one that only a draft has.
-    fn state() -> (State, Draft) {
-        let state = State::new(StateConfig::default()).unwrap();
-        let changes = [change(1, Some(1), &[(1, 1)]), change(2, Some(1), &[])];
-        let committed = state.commit(&ReadSet::new(), &changes).unwrap();
-        let mut draft = Draft::begin(state.get_at(committed).unwrap());
-        draft.apply(&[change(3, Some(1), &[])]).unwrap();
-        (state, draft)
-    }
-
-    #[test]
-    fn writing_nothing_is_noticed_to_be_something_when_another_was_first() {
-        let removed = AccountChange {
-            fate: Fate::Removed,
-            ..change(4, None, &[])
-        };
-        let cases = [
-            (change(1, None, &[(2, 0)]), change(1, None, &[(2, 5)])),
-            (change(2, None, &[(2, 0)]), change(2, None, &[(2, 5)])),
-            (change(4, None, &[(2, 7)]), change(4, Some(1), &[(2, 5)])),
-            (removed, change(4, Some(1), &[])),
-        ];
-        for (nothing, first) in cases {
-            let (state, _draft) = state();
-            let mut batch = Batch::new(&state.0.tables, 0);
-            batch.add(&nothing).unwrap();
-            assert_eq!(batch.check_unlocked(), Ok(()));
-            state
-                .commit(&ReadSet::new(), std::slice::from_ref(&first))
-                .unwrap();
-            assert_eq!(batch.check_unlocked(), Err(Busy), "{nothing:?} after {first:?}");
-        }
-    }
-
-    #[test]
-    fn an_account_that_only_a_draft_has_is_locked_to_write_nothing() {
-        let (state, _draft) = state();
-        let mut batch = Batch::new(&state.0.tables, 0);
-        batch.add(&change(3, None, &[(2, 7)])).unwrap();
-        let mut other = Batch::new(&state.0.tables, 0);
-        assert_eq!(other.add(&change(3, Some(1), &[])), Err(Busy));
-    }
-
-    #[test]
-    fn an_account_that_another_is_making_is_not_taken_for_absent() {
-        let (state, _draft) = state();
-        let address = Address::repeat_byte(4);
-        let reader = state.recording();
-        reader.storage(&address, &U256::ONE).unwrap();
-        let reads = reader.take_reads();
-        let tables = &state.0.tables;
-        let batch = Batch::new(tables, 0);
-        let made = tables.accounts.insert_locked(&address).unwrap();
-        assert!(matches!(batch.validate(&reads), Err(Failed::Busy)));
-        tables.accounts.unlock_or_free(made, 0);
-        assert!(batch.validate(&reads).is_ok());
-    }
-}
+mod tests;

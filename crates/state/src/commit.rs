@@ -67,6 +67,7 @@ impl Shared {
             batch.add(change)?;
         }
         let sequence = self.take_sequence();
+        batch.sequenced(sequence);
         batch.validate(reads)?;
         batch.check_unlocked()?;
         self.tables.parts.codes.insert(codes.iter().cloned());
