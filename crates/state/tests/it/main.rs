@@ -8,4 +8,5 @@ mod lease;
 mod model;
 mod property;
 mod rewind;
+mod soak;
 mod stress;
