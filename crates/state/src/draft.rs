@@ -502,25 +502,32 @@ impl Adoption {
             .into_iter()
             .filter(|(_, slot)| alive.contains(&slot.storage))
         {
-            if tables.slots.entries.lock(id) {
-                let cell = tables.slots.entries.read_locked(id);
-                writer.write_slot(&HeldSlot {
-                    id,
-                    cell,
-                    after: slot.after,
-                });
-            }
+            // The draft reserved the entry, or its base, whose content the newest state has, has a value in it.
+            let key = (slot.storage, slot.slot);
+            let locked = tables.slots.entries.lock(id);
+            assert!(
+                locked && tables.slots.entries.key(id) == key,
+                "{key:?} has left its entry"
+            );
+            let cell = tables.slots.entries.read_locked(id);
+            writer.write_slot(&HeldSlot {
+                id,
+                cell,
+                after: slot.after,
+            });
         }
         for (id, after) in self.accounts {
-            if tables.accounts.entries.lock(id) {
-                let cell = tables.accounts.entries.read_locked(id);
-                writer.write_account(&HeldAccount {
-                    id,
-                    cell,
-                    before: tables.parts.decode(&cell.value),
-                    after,
-                });
-            }
+            assert!(
+                tables.accounts.entries.lock(id),
+                "account {id} has left its entry"
+            );
+            let cell = tables.accounts.entries.read_locked(id);
+            writer.write_account(&HeldAccount {
+                id,
+                cell,
+                before: tables.parts.decode(&cell.value),
+                after,
+            });
         }
         writer.tell_bytes();
     }
