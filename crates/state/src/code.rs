@@ -70,7 +70,7 @@ impl CodeTable {
         self.shard(hash).read().get(hash).map(|code| code.number)
     }
 
-    /// The hash of a numbered code.
+    /// The hash of a numbered code. It is written once, before its number is known to anybody.
     pub(crate) fn hash(&self, number: u32) -> B256 {
         if number == NO_CODE {
             return KECCAK256_EMPTY;

@@ -28,7 +28,8 @@ impl Default for Cuts {
 }
 
 impl Cuts {
-    /// The newest version.
+    /// The newest version. It changes only while no commit is in flight, so a commit that asks is told by its writer's lock; others
+    /// acquire what a cut released.
     pub(crate) fn newest(&self) -> u64 {
         self.newest.load(Acquire)
     }

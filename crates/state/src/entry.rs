@@ -253,6 +253,9 @@ impl<L: Layout> Arena<L> {
     }
 
     /// Commit that wrote the value, and whether somebody writes it now; `None` if the entry is free.
+    ///
+    /// One word, so it is right for one moment. A commit asks after it took its sequence, and so sees every lock that an
+    /// earlier commit had when that took its own.
     #[inline]
     pub(crate) fn sequence(&self, id: u32) -> Option<(u64, Lock)> {
         let state = Self::state(self.words(id)).load(Acquire);

@@ -205,7 +205,8 @@ impl Index {
         None
     }
 
-    /// Whether nothing was added to a stripe since.
+    /// Whether nothing was added to a stripe since. A commit asks after it took its sequence: an earlier one that added an entry
+    /// made the counter odd before it took its own, and the exchange of sequences shows that to the later one.
     pub(crate) fn holds(&self, gap: Gap) -> bool {
         self.stripes[gap.stripe as usize].counter.load(Acquire) == gap.counter
     }
@@ -437,7 +438,8 @@ impl Extent {
 }
 
 impl Stripe {
-    /// Where the stripe is. Two words: what they say together counts only if the counter did not change meanwhile.
+    /// Where the stripe is. Two words: what they say together counts only if the counter did not change meanwhile, and it orders
+    /// them as it does the words of the stripe, so they are relaxed.
     #[inline]
     fn extent(&self) -> Extent {
         let (place, shape) = (self.place.load(Relaxed), self.shape.load(Relaxed));

@@ -28,6 +28,9 @@
 //! slots are swept away once no retained version refers to them. A draft that writes a key nobody has committed
 //! reserves its entry, so a key has one id everywhere: that is what the trie refers to.
 //!
+//! Readers take no lock, and commits only those of entries: what that rests on is in `sync.rs`, and `.ci/run interleavings` runs it
+//! under a model checker.
+//!
 //! Metrics: `rapid_reth_state_accounts_entries`, `rapid_reth_state_slots_entries`, `rapid_reth_state_table_bytes`,
 //! `rapid_reth_state_retained_bytes`, `rapid_reth_state_leases_entries` (gauges, set when trimming),
 //! `rapid_reth_state_conflicts_total`, `rapid_reth_state_versions_gone_total`, `rapid_reth_state_leases_overrun_total`

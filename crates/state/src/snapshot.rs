@@ -56,7 +56,8 @@ impl Snapshot {
     /// To be asked after reading: trimming raises the floor before it forgets anything, so a floor that is not above the
     /// version then says that nothing was missing.
     pub(crate) fn checked<T>(&self, answer: T) -> Result<T, VersionGone> {
-        // What the answer was read from was read before the floor is.
+        // What the answer was read from was read before the floor is. Whoever wrote over what was forgotten has a release fence, or a
+        // releasing store, between learning that it was and writing.
         fence(Acquire);
         if self.shared.leases.floor() > self.lease.version() {
             return Err(self.shared.version_gone(self.lease.version()));

@@ -55,6 +55,8 @@ pub(crate) struct Shared {
     /// Last sequence taken.
     pub(crate) sequence: AtomicU64,
     pub(crate) cuts: Cuts,
+    /// Added to before a writer's lock is given back and subtracted from by who had that lock later, so it is never below zero;
+    /// relaxed.
     pub(crate) retained_bytes: AtomicUsize,
     pub(crate) leases: Arc<Leases>,
     pub(crate) published: ArcSwap<Lease>,

@@ -83,7 +83,8 @@ impl Storages {
         StorageId(id)
     }
 
-    /// Id of the account a storage belongs to.
+    /// Id of the account a storage belongs to. Who has the storage from an entry sees its owner with the entry; who scans
+    /// may have it from a relaxed word, so the owner is released and acquired by itself.
     pub(crate) fn owner(&self, storage: StorageId) -> u32 {
         self.owners.words()[storage.0 as usize].load(Acquire) as u32
     }

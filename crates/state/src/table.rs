@@ -38,7 +38,7 @@ pub(crate) struct Table<L> {
     index: Index,
     /// How often each entry is reserved. Bounded by what the drafts alive have written.
     reserved: Box<[Mutex<HashMap<u32, u32>>]>,
-    /// Entries that exist.
+    /// Entries that exist: a statistic, relaxed.
     count: AtomicUsize,
     secret: Secret,
 }

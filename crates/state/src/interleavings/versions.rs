@@ -134,6 +134,34 @@ fn a_commit_that_finds_nothing_is_in_order_too() {
     });
 }
 
+/// A slot, a storage and an account that are absent, then there, then absent again.
+#[test]
+fn what_was_absent_in_between_is_not_what_is_absent_again() {
+    explore(|| {
+        let state = state(0, 0);
+        let begin = [contract(address(0), &[(1, 1)])];
+        let mut model = Model::default();
+        model.apply(&begin);
+        commit(&state, &begin);
+        let copy = |reads: [(u8, u64); 1], index| {
+            let state = state.clone();
+            thread::spawn(move || {
+                run(&state, &reads, |values| {
+                    vec![contract(address(index), &[(1, values[0])])]
+                })
+            })
+        };
+        let copies = [copy([(0, 2)], 2), copy([(1, 1)], 3)];
+        let written = [slots(address(0), &[(2, 2)]), contract(address(1), &[(1, 1)])];
+        let mut done = vec![run(&state, &[], |_| written.to_vec())];
+        done.push(run(&state, &[], |_| {
+            vec![slots(address(0), &[(2, 0)]), removed(address(1))]
+        }));
+        done.extend(copies.map(|copy| copy.join().unwrap()));
+        check_serial(&state, model, done);
+    });
+}
+
 /// Two slots and two balances above 2^128, of which every commit keeps the sum.
 fn pair(value: u64) -> Vec<AccountChange> {
     let balance = |balance: U256| Some(balance + (U256::ONE << 128));
@@ -201,6 +229,33 @@ fn a_reader_of_a_version_that_is_trimmed_sees_it_or_an_error() {
         });
         for value in 1..4 {
             commit(&state, &pair(value));
+            publish(&state);
+        }
+        reader.join().unwrap();
+        check_nothing_left(&state);
+    });
+}
+
+#[test]
+fn a_wide_balance_that_is_used_again_is_nobody_elses() {
+    explore(|| {
+        let state = state(0, 0);
+        let balance = |index, balance| AccountChange {
+            balance: Some(balance),
+            ..AccountChange::new(address(index))
+        };
+        commit(&state, &[balance(0, U256::MAX)]);
+        publish(&state);
+        let reader = {
+            let state = state.clone();
+            thread::spawn(move || {
+                let Ok(account) = state.newest().account(&address(0));
+                let seen = account.expect("it is never removed").balance;
+                assert!(seen >= U256::MAX - U256::ONE, "{seen}");
+            })
+        };
+        for (index, value) in [(0, U256::MAX - U256::ONE), (1, U256::MAX >> 1)] {
+            commit(&state, &[balance(index, value)]);
             publish(&state);
         }
         reader.join().unwrap();
