@@ -8,6 +8,8 @@
 //! `RAPID_STATE_ITERATIONS` says of each. A failure prints its schedule, which `shuttle::replay` takes. Arenas, stripes and
 //! chunks are tiny in such a build, so that a few commits fill them.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 mod drafts;
 mod entries;
 mod versions;
