@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alloy_primitives::{
     Address, B256, KECCAK256_EMPTY, U256,
-    map::{AddressMap, B256Map, Entry, HashMap, HashSet},
+    map::{AddressMap, B256Map, Entry, HashMap},
 };
 use rapid_primitives::{Account, AccountChange, CommitSequence, ReadState};
 use revm::bytecode::Bytecode;
@@ -12,9 +12,8 @@ use revm::bytecode::Bytecode;
 use crate::{
     AdoptError, Snapshot, State, VersionGone,
     account::AccountRecord,
-    batch::{HeldAccount, HeldSlot},
     code,
-    commit::{Writer, account_after, has_values},
+    commit::{account_after, has_values},
     net_change::{NetChange, StorageChange},
     reservation::Reservations,
     state::Shared,
@@ -24,6 +23,8 @@ use crate::{
         atomic::{AtomicU64, Ordering::SeqCst},
     },
 };
+
+mod adoption;
 
 /// Changes that may become canonical or vanish without a trace.
 ///
@@ -414,122 +415,6 @@ impl DraftAccount {
             before,
             after: before,
         }
-    }
-}
-
-impl Shared {
-    /// Commits what drafts say, each on the one before it, if the newest state is that of version `base`.
-    ///
-    /// # Errors
-    /// The newest sequence, if it is not; nothing was written.
-    fn adopt<'a>(
-        &self,
-        base: u64,
-        layers: impl Iterator<Item = &'a Layer>,
-    ) -> Result<CommitSequence, CommitSequence> {
-        let mut rings = self.writers.all();
-        let newest = self.cut_now();
-        {
-            let rewinds = self.rewinds.lock();
-            if rewinds.origin(base) != rewinds.origin(newest.0) {
-                return Err(newest);
-            }
-        }
-        let adoption = Adoption::of(self, layers);
-        let sequence = self.take_sequence();
-        let writer = Writer {
-            shared: self,
-            ring: &mut rings[0],
-            sequence,
-            cut: newest.0,
-        };
-        adoption.write(writer);
-        Ok(self.cut_now())
-    }
-}
-
-/// What adopting drafts writes.
-struct Adoption {
-    accounts: HashMap<u32, Option<AccountRecord>>,
-    slots: HashMap<u32, DraftSlot>,
-    /// Storages that the drafts made.
-    made: Vec<StorageId>,
-}
-
-impl Adoption {
-    fn of<'a>(shared: &Shared, layers: impl Iterator<Item = &'a Layer>) -> Self {
-        let mut adoption = Self {
-            accounts: HashMap::default(),
-            slots: HashMap::default(),
-            made: Vec::new(),
-        };
-        let tables = &shared.tables;
-        for layer in layers {
-            tables
-                .parts
-                .codes
-                .insert(layer.codes.iter().map(|(hash, code)| (*hash, code.clone())));
-            for (address, account) in &layer.accounts {
-                // Without an entry it has not existed, before or after.
-                if let Some(id) = account.id.or_else(|| tables.accounts.find(address)) {
-                    adoption.accounts.insert(id, account.after);
-                }
-            }
-            adoption
-                .slots
-                .extend(layer.slots.iter().map(|(id, slot)| (*id, *slot)));
-            adoption.made.extend_from_slice(layer.reserved.storages());
-        }
-        adoption
-    }
-
-    fn write(self, mut writer: Writer<'_>) {
-        let tables = &writer.shared.tables;
-        let alive: HashSet<StorageId> = self
-            .accounts
-            .values()
-            .flatten()
-            .map(|after| after.storage)
-            .collect();
-        for storage in self.made {
-            // One that became part of the state before was buried when it was no account's any more.
-            if tables.storages.commit(storage) && !alive.contains(&storage) {
-                writer.bury(storage);
-            }
-        }
-        for (id, slot) in self
-            .slots
-            .into_iter()
-            .filter(|(_, slot)| alive.contains(&slot.storage))
-        {
-            // The draft reserved the entry, or its base, whose content the newest state has, has a value in it.
-            let key = (slot.storage, slot.slot);
-            let locked = tables.slots.entries.lock(id);
-            assert!(
-                locked && tables.slots.entries.key(id) == key,
-                "{key:?} has left its entry"
-            );
-            let cell = tables.slots.entries.read_locked(id);
-            writer.write_slot(&HeldSlot {
-                id,
-                cell,
-                after: slot.after,
-            });
-        }
-        for (id, after) in self.accounts {
-            assert!(
-                tables.accounts.entries.lock(id),
-                "account {id} has left its entry"
-            );
-            let cell = tables.accounts.entries.read_locked(id);
-            writer.write_account(&HeldAccount {
-                id,
-                cell,
-                before: tables.parts.decode(&cell.value),
-                after,
-            });
-        }
-        writer.tell_bytes();
     }
 }
 

@@ -13,6 +13,12 @@
 //! the counter was even and stayed the same, and a writer that read "nothing there" can see from it whether a key
 //! was added since ([`Gap`]). What a reader finds it compares with the entry itself, so a stale word does no harm.
 
+mod growth;
+#[cfg(test)]
+mod tests;
+
+use growth::Growth;
+
 use crate::{
     region::{OutOfMemory, Region},
     sync::{
@@ -51,10 +57,6 @@ const fn overhang(width: usize) -> usize {
 const fn full(width: usize) -> usize {
     width / 10 * 9
 }
-
-/// Additions to a stripe between two steps of a growth under way. A stripe has room for an eighth more than it had when
-/// growth began, so every stripe is moved long before it is full again.
-const ADDITIONS_PER_STEP: u32 = 8;
 
 /// A key's hash, split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,17 +102,6 @@ struct Extent {
     start: usize,
     width: usize,
     len: usize,
-}
-
-#[derive(Debug)]
-struct Growth {
-    /// Width that stripes have, or get.
-    width: usize,
-    /// Region they are in, or go to.
-    second: bool,
-    /// Stripes below it are there already; all, when nothing grows.
-    moved: usize,
-    additions: u32,
 }
 
 /// The table.
@@ -296,118 +287,6 @@ impl Index {
         true
     }
 
-    /// Makes room for this many entries at once, if nothing was added yet: so that loading does not grow step by step.
-    pub(crate) fn reserve(&self, entries: usize) -> Result<(), OutOfMemory> {
-        let mut growth = self.growth.lock();
-        // What random keys put into the fullest of the stripes, nearly always.
-        let mean = entries / STRIPES + 1;
-        let fullest = mean + 5 * mean.isqrt() + 8;
-        let width = (fullest * 10 / 9 + 1).next_multiple_of(8).min(WIDTH_MAX);
-        if width <= growth.width || growth.moved < STRIPES {
-            return Ok(());
-        }
-        self.regions[usize::from(!growth.second)].populate(0..width * STRIPES)?;
-        self.begin(&mut growth, width);
-        self.finish(&mut growth);
-        Ok(())
-    }
-
-    /// Bytes of memory in use.
-    pub(crate) fn bytes(&self) -> usize {
-        self.growth.lock().width * STRIPES * size_of::<u64>()
-    }
-
-    fn begin(&self, growth: &mut Growth, width: usize) {
-        assert!(width <= WIDTH_MAX, "the ids end before the table does");
-        growth.width = width;
-        growth.second = !growth.second;
-        growth.moved = 0;
-        growth.additions = 0;
-        self.growing.store(true, Relaxed);
-    }
-
-    /// Has a stripe of `width` words, which is full, grow.
-    fn grow(&self, stripe: usize, width: usize) {
-        let mut growth = self.growth.lock();
-        if self.stripes[stripe].extent().width != width {
-            return;
-        }
-        if growth.width == width {
-            // All others must have moved before they can move again.
-            self.finish(&mut growth);
-            self.begin(&mut growth, (width + width / 8).next_multiple_of(8));
-        }
-        self.move_stripe(&growth, stripe);
-    }
-
-    /// Takes part in a growth under way.
-    fn keep_growing(&self) {
-        if !self.growing.load(Relaxed) {
-            return;
-        }
-        let Some(mut growth) = self.growth.try_lock() else {
-            return;
-        };
-        growth.additions += 1;
-        if growth.additions.is_multiple_of(ADDITIONS_PER_STEP) && growth.moved < STRIPES {
-            self.step(&mut growth);
-        }
-    }
-
-    fn finish(&self, growth: &mut Growth) {
-        while growth.moved < STRIPES {
-            self.step(growth);
-        }
-    }
-
-    /// Moves the next stripe, and gives back the memory of those before it.
-    fn step(&self, growth: &mut Growth) {
-        /// Words given back at a time: a huge page.
-        const PIECE: usize = 1 << 18;
-        let extent = self.stripes[growth.moved].extent();
-        if extent.second != growth.second {
-            self.move_stripe(growth, growth.moved);
-            let end = extent.start + extent.width;
-            if extent.start / PIECE != end / PIECE {
-                self.region(extent)
-                    .release(extent.start / PIECE * PIECE..end / PIECE * PIECE);
-            }
-        }
-        growth.moved += 1;
-        if growth.moved == STRIPES {
-            self.regions[usize::from(!growth.second)].release(0..usize::MAX);
-            self.growing.store(false, Relaxed);
-        }
-    }
-
-    fn move_stripe(&self, growth: &Growth, index: usize) {
-        let stripe = &self.stripes[index];
-        let _locked = stripe.lock();
-        let from = stripe.extent();
-        if from.second == growth.second {
-            return;
-        }
-        let to = Extent {
-            second: growth.second,
-            start: index * growth.width,
-            width: growth.width,
-            len: from.len,
-        };
-        let source = &self.region(from).words()[from.start..from.start + from.width];
-        let target = &self.region(to).words()[to.start..to.start + to.width];
-        let mut next = 0;
-        for word in source
-            .iter()
-            .map(|word| word.load(Relaxed))
-            .filter(|word| *word != 0)
-        {
-            let at = to.home(tag_of(word)).max(next);
-            target[at].store(word, Relaxed);
-            next = at + 1;
-        }
-        stripe.set(to);
-    }
-
     fn stripe(&self, hash: KeyHash) -> &Stripe {
         &self.stripes[hash.stripe as usize]
     }
@@ -483,130 +362,5 @@ impl Drop for LockedStripe<'_> {
     fn drop(&mut self) {
         let counter = self.0.counter.load(Relaxed);
         self.0.counter.store(counter + 1, Release);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    fn hash(key: u64) -> KeyHash {
-        KeyHash::new(key.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ key << 40)
-    }
-
-    fn find(index: &Index, key: u64, id: u32) -> bool {
-        index
-            .search(hash(key), |found| (found == id).then_some(()))
-            .is_ok()
-    }
-
-    #[test]
-    fn holds_what_was_added_through_growth_and_removals() {
-        let index = Index::new().unwrap();
-        let count = if cfg!(miri) { 300 } else { 400_000 };
-        let mut model = BTreeMap::new();
-        for key in 1..=count {
-            index.insert(hash(key), key as u32, |_| false).unwrap();
-            model.insert(key, key as u32);
-            if key % 3 == 0 {
-                let removed = key / 3 * 2;
-                assert_eq!(
-                    index.remove(hash(removed), removed as u32),
-                    model.remove(&removed).is_some()
-                );
-            }
-        }
-        for key in 1..=count {
-            assert_eq!(find(&index, key, key as u32), model.contains_key(&key), "{key}");
-        }
-        let bytes = index.bytes() as f64 / model.len() as f64;
-        assert!(bytes < 24.0, "{bytes} bytes an entry");
-    }
-
-    #[test]
-    fn keys_of_one_tag_and_stripe_are_told_apart_by_the_entry() {
-        let index = Index::new().unwrap();
-        let same = KeyHash {
-            stripe: 1,
-            tag: u32::MAX,
-        };
-        let ids = 1..=(if cfg!(miri) { 6 } else { 60 });
-        for id in ids.clone() {
-            index.insert(same, id, |_| false).unwrap();
-        }
-        assert_eq!(index.insert(same, 99, |id| id == 5), Err(5));
-        for id in ids {
-            assert_eq!(index.search(same, |found| (found == id).then_some(found)), Ok(id));
-        }
-    }
-
-    #[test]
-    fn a_gap_holds_until_something_is_added_to_its_stripe() {
-        let index = Index::new().unwrap();
-        let gap = index.search(hash(1), |_| None::<()>).unwrap_err();
-        assert!(index.holds(gap));
-        index.insert(hash(1), 1, |_| false).unwrap();
-        assert!(!index.holds(gap));
-    }
-
-    #[test]
-    fn a_stripe_that_is_mined_full_grows_and_stays_right() {
-        let index = Index::new().unwrap();
-        let crowded = |id: u32| KeyHash {
-            stripe: 3,
-            tag: id % 7,
-        };
-        let count = if cfg!(miri) { 40 } else { 2_000 };
-        for id in 1..=count {
-            index.insert(crowded(id), id, |_| false).unwrap();
-        }
-        for id in 1..=count {
-            assert_eq!(
-                index.search(crowded(id), |found| (found == id).then_some(id)),
-                Ok(id)
-            );
-        }
-    }
-
-    #[test]
-    fn room_can_be_made_ahead() {
-        let index = Index::new().unwrap();
-        index.insert(hash(1), 1, |_| false).unwrap();
-        index.reserve(if cfg!(miri) { 100 } else { 1_000_000 }).unwrap();
-        let bytes = index.bytes();
-        assert!(find(&index, 1, 1));
-        for key in 2..100 {
-            index.insert(hash(key), key as u32, |_| false).unwrap();
-        }
-        assert_eq!(index.bytes(), bytes);
-    }
-
-    #[test]
-    fn readers_see_every_key_while_others_add_and_remove() {
-        let index = Index::new().unwrap();
-        let fixed: u64 = if cfg!(miri) { 20 } else { 20_000 };
-        let moving: u64 = if cfg!(miri) { 40 } else { 200_000 };
-        (1..=fixed).for_each(|key| index.insert(hash(key), key as u32, |_| false).unwrap());
-        let done = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                for key in fixed + 1..=fixed + moving {
-                    index.insert(hash(key), key as u32, |_| false).unwrap();
-                    if key % 2 == 0 {
-                        assert!(index.remove(hash(key), key as u32));
-                    }
-                }
-                done.store(true, Release);
-            });
-            scope.spawn(|| {
-                let mut key = 0;
-                while !done.load(Acquire) {
-                    key = key % fixed + 1;
-                    assert!(find(&index, key, key as u32), "{key}");
-                }
-            });
-        });
     }
 }
