@@ -1,9 +1,9 @@
 //! Blocks of mixed transactions through the sequential executor, with a compiler that knows nothing yet and without one.
 
 use crate::{
+    clock::{Elapsed, now, timed},
     jit::{
         catalog::mixed_blocks::MixedBlocks,
-        clock::{Elapsed, now, timed},
         prepared::Prepared,
         workload::{CALLER, Call},
     },

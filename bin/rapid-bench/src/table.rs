@@ -104,6 +104,15 @@ pub(crate) fn markdown<T: Tabular>(result: &T) -> String {
     text
 }
 
+/// Nanoseconds in a readable unit.
+pub(crate) fn readable_time(ns: f64) -> String {
+    match ns {
+        ns if ns < 1e4 => format!("{ns:.0} ns"),
+        ns if ns < 1e7 => format!("{:.1} us", ns / 1e3),
+        ns => format!("{:.2} ms", ns / 1e6),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

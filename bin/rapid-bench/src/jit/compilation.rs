@@ -1,9 +1,7 @@
 //! Compiles what a workload runs, and takes the time.
 
-use super::{
-    clock::timed,
-    machine::{SPEC, Tally},
-};
+use super::machine::{SPEC, Tally};
+use crate::clock::timed;
 use alloy_primitives::{B256, map::B256Map};
 use rapid_jit::{CompileError, CompileOptions, CompiledCode, Rules, Tier, compile};
 use serde::Serialize;

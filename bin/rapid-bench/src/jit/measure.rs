@@ -1,7 +1,6 @@
 //! Measures one workload: the interpreter and each tier, alternating, on the same state.
 
 use super::{
-    clock::{Elapsed, timed},
     compilation::Compilation,
     machine::{BenchEvm, Engine, Outcome, Tally},
     prepared::Prepared,
@@ -9,6 +8,7 @@ use super::{
     verdict::{TierReport, TierTimes, Verdict},
     workload::Workload,
 };
+use crate::clock::{Elapsed, timed};
 use eyre::WrapErr;
 use rapid_jit::{RunCounts, Tier};
 use revm::{bytecode::opcode::OpCode, context::TxEnv};

@@ -12,7 +12,6 @@
 
 mod assembler;
 pub(crate) mod catalog;
-pub(crate) mod clock;
 mod compilation;
 pub(crate) mod fixture;
 pub(crate) mod instructions;

@@ -1,12 +1,12 @@
 //! One side of one workload, nothing else: for a profiler or an instruction counter.
 
 use super::{
-    clock::timed,
     compilation::Compilation,
     machine::{BenchEvm, Engine},
     prepared::Prepared,
     workload::Workload,
 };
+use crate::clock::timed;
 use clap::ValueEnum;
 use eyre::bail;
 use rapid_jit::Tier;

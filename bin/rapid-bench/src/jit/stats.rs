@@ -1,6 +1,6 @@
 //! What repeated measurements of one side come to.
 
-use super::clock::Elapsed;
+use crate::clock::Elapsed;
 use crate::measure::Spread;
 use serde::Serialize;
 use std::time::Duration;

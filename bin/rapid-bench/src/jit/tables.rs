@@ -5,7 +5,7 @@ use super::{
     stats::geometric_mean,
     verdict::{EXECUTIONS, TierReport, TierTimes, Verdict},
 };
-use crate::table::Tabular;
+use crate::table::{Tabular, readable_time};
 use serde::Serialize;
 
 /// All workloads.
@@ -134,7 +134,7 @@ fn speed_row(workload: &WorkloadReport) -> Vec<String> {
     let mut row = vec![
         workload.name.clone(),
         workload.gas.to_string(),
-        time(times.cpu_ns_min),
+        readable_time(times.cpu_ns_min),
         format!("+{spread:.0} %"),
         format!("{:.2}", workload.interpreter_ns_per_gas),
     ];
@@ -210,7 +210,7 @@ fn cost_row(workload: &WorkloadReport, tier: &TierReport) -> Vec<String> {
     match &tier.verdict {
         Verdict::Measured(times) => {
             row.extend([
-                time(times.compile_us * 1e3),
+                readable_time(times.compile_us * 1e3),
                 format!("{:.2}", times.compile_us_per_byte),
                 times.code_bytes.to_string(),
                 format!("{:.1}", times.code_factor),
@@ -293,13 +293,4 @@ fn profile_row(workload: &WorkloadReport) -> Vec<String> {
         Verdict::Interpreted => settled(&Verdict::Interpreted),
     }));
     row
-}
-
-/// Nanoseconds in a readable unit.
-fn time(ns: f64) -> String {
-    match ns {
-        ns if ns < 1e4 => format!("{ns:.0} ns"),
-        ns if ns < 1e7 => format!("{:.1} us", ns / 1e3),
-        ns => format!("{:.2} ms", ns / 1e6),
-    }
 }
