@@ -1,4 +1,5 @@
-//! `rapid-bench` measures Ethereum JSON-RPC nodes from outside, and rapid-reth side by side with anvil.
+//! `rapid-bench` measures Ethereum JSON-RPC nodes from outside, rapid-reth side by side with anvil, and parts of
+//! rapid-reth side by side with what else could do their work.
 //!
 //! In: the address of a running node, or the binaries of two nodes that it starts itself. Out: latency percentiles,
 //! transactions included per second, the server's CPU time per transaction and memory, as a table, Markdown or JSON.
@@ -13,6 +14,7 @@
 
 mod account;
 mod chain;
+mod clock;
 mod command;
 mod compare;
 mod contracts;
@@ -26,6 +28,7 @@ mod pipeline;
 mod process;
 mod report;
 mod rpc;
+mod state;
 mod table;
 mod transport;
 mod workload;
@@ -33,7 +36,7 @@ mod workload;
 use clap::{Parser, Subcommand};
 use command::{
     blocks::BlocksArgs, compare::CompareArgs, jit::JitArgs, jitter::JitterArgs, load::LoadArgs,
-    pipeline::PipelineArgs,
+    pipeline::PipelineArgs, state::StateArgs,
 };
 
 /// The node's allocator, so that the pipeline is measured as it runs in the node.
@@ -62,6 +65,8 @@ enum Command {
     Blocks(BlocksArgs),
     /// Measures the EVM compiler beside the interpreter: speed, compile time, size
     Jit(JitArgs),
+    /// Measures the state and its roots beside MDBX, hash maps and other tries: speed and bytes
+    State(StateArgs),
 }
 
 fn main() -> eyre::Result<()> {
@@ -79,6 +84,7 @@ fn main() -> eyre::Result<()> {
             Command::Pipeline(args) => command::pipeline::run(&args),
             Command::Blocks(args) => command::blocks::run(&args),
             Command::Jit(args) => command::jit::run(&args),
+            Command::State(args) => command::state::run(&args),
         }
     })
 }

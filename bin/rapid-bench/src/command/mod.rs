@@ -6,3 +6,4 @@ pub(crate) mod jit;
 pub(crate) mod jitter;
 pub(crate) mod load;
 pub(crate) mod pipeline;
+pub(crate) mod state;

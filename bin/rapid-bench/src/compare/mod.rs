@@ -6,7 +6,7 @@
 mod node;
 mod side;
 
-pub(crate) use node::{NodeProcess, free_port};
+pub(crate) use node::{NodeProcess, free_port, machine};
 pub(crate) use side::{Anvil, BestMode, Durability, RapidReth};
 
 use side::Side;
