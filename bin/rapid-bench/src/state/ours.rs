@@ -5,6 +5,7 @@ use super::{
     slots::{SlotKey, SlotSource, SlotStore},
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
+use rapid_keccak::{Kernel, keccak256_many};
 use rapid_primitives::{Account, AccountChange, CommitSequence, ReadState};
 use rapid_state::{Newest, ReadSet, Snapshot, State, StateConfig};
 use rapid_trie::StateTrie;
@@ -174,4 +175,14 @@ impl OurTrie {
         let slots = proof.storage.into_iter().map(|slot| slot.proof);
         (proof.account_proof, slots.collect())
     }
+}
+
+/// Hashes many messages as the trie does.
+pub(crate) fn hash_many<M: AsRef<[u8]>>(messages: &[M], digests: &mut [B256]) {
+    keccak256_many(messages, digests);
+}
+
+/// What of the processor that uses.
+pub(crate) fn hash_kernel() -> &'static str {
+    Kernel::detect().name()
 }

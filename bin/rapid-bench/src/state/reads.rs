@@ -176,7 +176,7 @@ fn beside_a_writer(plan: &StatePlan, ours: &OurState, section: &mut Section) -> 
     Ok(())
 }
 
-/// Reads so many slots, always of the newest published version, as calls of one `eth_call` each do.
+/// Reads so many slots, always of the newest published version, as one `eth_call` after the other does.
 fn read_published(plan: &StatePlan, ours: &OurState, round: usize) -> eyre::Result<Cost> {
     /// Reads of one version.
     const READS: u64 = 1_000;

@@ -5,8 +5,8 @@ use super::{
     comparison::{Comparison, Section, Target},
     leaves::{Leaves, Shape},
     node_trie::NodeState,
-    ours::{OurState, OurTrie},
-    permutations,
+    ours::{OurState, OurTrie, hash_kernel},
+    permutations::Messages,
     plan::{Row, StatePlan},
     pool::Pool,
     rebuild,
@@ -29,7 +29,9 @@ const SCALAR: &str = "trie, one hash at a time";
 const NODES: &str = "boxed nodes, scalar keccak";
 const REBUILD: &str = "HashBuilder, all leaves";
 const PERMUTATION: &str = "scalar permutation";
+const BATCHED: &str = "permutation of a batch";
 const SCALAR_BOUND: &str = "permutations x scalar";
+const BATCHED_BOUND: &str = "permutations x batched";
 
 /// Measures them on both shapes of state.
 ///
@@ -57,6 +59,7 @@ struct RootBench<'a> {
     roots: Roots,
     /// Permutations that each round's block needs.
     needed: RefCell<Vec<u64>>,
+    messages: RefCell<Messages>,
     pool: Pool,
 }
 
@@ -78,6 +81,7 @@ impl<'a> RootBench<'a> {
             leaves: RefCell::new(leaves),
             roots: Roots::default(),
             needed: RefCell::default(),
+            messages: RefCell::new(Messages::new()),
             pool: Pool::start(THREADS)?,
         })
     }
@@ -86,7 +90,8 @@ impl<'a> RootBench<'a> {
         let mut sides = vec![
             Side::new(ONE_THREAD, |round| self.ours(round, OurTrie::root_after)),
             Side::new(NODES, |round| self.nodes(round)),
-            Side::new(PERMUTATION, |_| Ok(permutations::scalar())),
+            Side::new(PERMUTATION, |_| Ok(self.messages.borrow_mut().scalar())),
+            Side::new(BATCHED, |_| self.messages.borrow_mut().batched()),
         ];
         if self.plan.wants(Row(8)) {
             sides.push(Side::new(REBUILD, |round| self.rebuild(round)));
@@ -147,8 +152,9 @@ impl<'a> RootBench<'a> {
 
     fn compare(&self, mut measured: Vec<Measured>, section: &mut Section) {
         let needed = self.needed.borrow();
-        if let Some(bound) = find(&measured, PERMUTATION).map(|scalar| bound(SCALAR_BOUND, &needed, scalar)) {
-            measured.push(bound);
+        for (name, permutation) in [(SCALAR_BOUND, PERMUTATION), (BATCHED_BOUND, BATCHED)] {
+            let bound = find(&measured, permutation).map(|cost| bound(name, &needed, cost));
+            measured.extend(bound);
         }
         let what = format!(
             "root after {} keys, {} leaves in {}",
@@ -159,6 +165,7 @@ impl<'a> RootBench<'a> {
         for (row, ours, reference, target) in [
             (7, ONE_THREAD, NODES, Target::Faster(6.0)),
             (8, ONE_THREAD, REBUILD, Target::Faster(150.0)),
+            (9, ONE_THREAD, BATCHED_BOUND, Target::AtMost(3.0)),
             (9, ONE_THREAD, SCALAR_BOUND, Target::AtMost(0.6)),
             (10, SCALAR, SCALAR_BOUND, Target::AtMost(1.5)),
             (11, MORE_THREADS, ONE_THREAD, Target::Faster(1.8)),
@@ -174,20 +181,20 @@ impl<'a> RootBench<'a> {
         let name = self.shape.name;
         let needed = Spread::of(self.needed.borrow().iter().map(|&count| count as f64)).median;
         section.note(format!("permutations of a block, {name}"), needed, "");
-        for side in [PERMUTATION, ONE_THREAD, NODES] {
-            let Some(side) = find(measured, side) else {
-                continue;
-            };
-            let ns = Spread::of(side.costs.iter().map(|cost| cost.cpu_ns)).median;
-            if side.name == PERMUTATION {
-                section.note(format!("{}, {name}", side.name), ns, "ns");
-            } else {
+        let median = |side| {
+            let side = find(measured, side);
+            side.map(|side| Spread::of(side.costs.iter().map(|cost| cost.cpu_ns)).median)
+        };
+        if let Some(ns) = median(PERMUTATION) {
+            section.note(format!("{PERMUTATION}, {name}"), ns, "ns");
+        }
+        if let Some(ns) = median(BATCHED) {
+            section.note(format!("{BATCHED} ({}), {name}", hash_kernel()), ns, "ns");
+        }
+        for side in [ONE_THREAD, NODES] {
+            if let Some(ns) = median(side) {
                 let per_key = ns / self.plan.changed as f64;
-                section.note(
-                    format!("root by {}, per changed key, {name}", side.name),
-                    per_key,
-                    "ns",
-                );
+                section.note(format!("root by {side}, per changed key, {name}"), per_key, "ns");
             }
         }
     }
