@@ -9,9 +9,14 @@ mod lanes;
 #[cfg(target_arch = "x86_64")]
 mod round;
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use alloy_primitives::{Address, B256, keccak256};
 
 use crate::Batch;
+
+/// Whether [`Kernel::detect`] finds no vectors, whatever the machine has.
+static VECTORS_ARE_HIDDEN: AtomicBool = AtomicBool::new(false);
 
 /// Fewer messages than this are hashed one by one. A step of eight lanes takes 1.1 times as long as a permutation of the
 /// scalar code, one of four lanes 1.6 times: one message is faster alone, two are not.
@@ -36,7 +41,7 @@ impl Kernel {
     #[must_use]
     pub fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
-        {
+        if !VECTORS_ARE_HIDDEN.load(Relaxed) {
             if let Some(avx512) = avx512::Avx512::detect() {
                 return Self::Avx512(avx512);
             }
@@ -45,6 +50,15 @@ impl Kernel {
             }
         }
         Self::Scalar
+    }
+
+    /// Has [`detect`](Self::detect) find no vectors while `work` runs, in the whole process: to measure what they are worth
+    /// to callers who do not choose their kernel. Not to be nested.
+    pub fn without_vectors<T>(work: impl FnOnce() -> T) -> T {
+        VECTORS_ARE_HIDDEN.store(true, Relaxed);
+        let result = work();
+        VECTORS_ARE_HIDDEN.store(false, Relaxed);
+        result
     }
 
     /// All kernels of this machine, the slowest first.

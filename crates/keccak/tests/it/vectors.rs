@@ -42,4 +42,6 @@ fn known_digests() {
 #[test]
 fn the_fastest_kernel_is_chosen() {
     assert_eq!(Kernel::available().last(), Some(&Kernel::detect()));
+    assert_eq!(Kernel::without_vectors(Kernel::detect), Kernel::Scalar);
+    assert_eq!(Kernel::available().last(), Some(&Kernel::detect()));
 }
