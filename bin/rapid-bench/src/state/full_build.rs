@@ -5,6 +5,7 @@ use super::{
     leaves::{Leaves, Shape},
     ours::OurState,
     plan::{Row, StatePlan},
+    pool::Pool,
     rebuild,
     turns::{Cost, Side, alternate},
 };
@@ -21,14 +22,15 @@ pub(crate) const ROWS: [Row; 1] = [Row(17)];
 pub(crate) fn measure(plan: &StatePlan) -> eyre::Result<Section> {
     let shape = Shape::many_storages(plan.leaves);
     let leaves = Leaves::of(shape.world(plan.seed), shape);
-    let state = OurState::of(&leaves);
+    let state = OurState::of(&leaves)?;
+    let pool = Pool::start(1)?;
     let expected = rebuild::root(&leaves);
     let by_keys = leaves.by_keys();
     let sides = vec![
         Side::new("state to trie and root, 1 thread", |_| {
-            let (built, elapsed) = timed(|| state.build_trie());
+            let (built, cost) = pool.timed(|pool| state.build_trie(pool))?;
             ensure!(built?.1 == expected, "the roots differ");
-            Ok(Cost::of(elapsed))
+            Ok(cost)
         }),
         Side::new("HashBuilder, leaves hashed and sorted before", |_| {
             let (root, elapsed) = timed(|| rebuild::root(&leaves));

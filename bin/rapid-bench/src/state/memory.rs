@@ -1,7 +1,7 @@
-//! This process's memory as the kernel counts it.
+//! This process's memory as the kernel counts it, and as the caches have it.
 
 use eyre::{OptionExt, WrapErr};
-use std::fs;
+use std::{fs, hint::black_box};
 
 /// Bytes that this process has for itself, and its share of those that it has with others.
 ///
@@ -37,6 +37,22 @@ fn parse(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
+}
+
+/// Memory that nobody else uses.
+pub(crate) struct OtherMemory(Vec<u64>);
+
+impl OtherMemory {
+    /// More than the caches of most processors.
+    pub(crate) fn new() -> Self {
+        const BYTES: usize = if cfg!(test) { 1 << 20 } else { 128 << 20 };
+        Self((0..BYTES as u64 / 8).collect())
+    }
+
+    /// Reads it, so that hardly anything else is in the caches.
+    pub(crate) fn displace(&self) {
+        black_box(self.0.iter().fold(0u64, |sum, word| sum.wrapping_add(*word)));
+    }
 }
 
 #[cfg(test)]

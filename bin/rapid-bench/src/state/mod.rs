@@ -11,7 +11,8 @@
 //! * Sides run in alternating order, round by round; a ratio is the median of the rounds' ratios, with its spread.
 //! * Time is the thread's CPU time; wall time stands beside it.
 //! * What changes state is undone, or begins on state of its own, before the next round. The trie of the node keeps
-//!   the version before, as in the node, so copying is part of its time.
+//!   the version before until the root is known, as in the node, so copying and freeing are part of its time.
+//! * Before a root other memory is read, so that no trie is in the processor's caches because it was just changed back.
 //! * Memory is measured in processes of their own.
 //!
 //! Everything that calls the node's own crates is in [`ours`].

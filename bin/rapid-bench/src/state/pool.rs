@@ -29,6 +29,11 @@ impl Pool {
         Ok(Self(pool))
     }
 
+    /// Themselves.
+    pub(crate) const fn threads(&self) -> &ThreadPool {
+        &self.0
+    }
+
     /// Does work on them. The CPU time is that of the thread that had the most to do: what the work takes at least
     /// when each has a core of its own, on whatever machine this is.
     ///

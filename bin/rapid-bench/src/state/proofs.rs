@@ -5,6 +5,7 @@ use super::{
     leaves::{Leaves, Shape},
     ours::OurState,
     plan::{Row, StatePlan},
+    pool::Pool,
     rebuild,
     turns::{Cost, Side, alternate},
     world::word,
@@ -29,7 +30,8 @@ const REPETITIONS: u64 = 200;
 pub(crate) fn measure(plan: &StatePlan) -> eyre::Result<Section> {
     let shape = Shape::many_storages(plan.proof_leaves);
     let leaves = Leaves::of(shape.world(plan.seed), shape);
-    let (trie, _) = OurState::of(&leaves).build_trie()?;
+    let pool = Pool::start(1)?;
+    let (trie, _) = OurState::of(&leaves)?.build_trie(pool.threads())?;
     let account = leaves
         .accounts()
         .iter()
@@ -44,11 +46,13 @@ pub(crate) fn measure(plan: &StatePlan) -> eyre::Result<Section> {
     let sides = vec![
         Side::new("trie", |round| {
             let slots: Vec<_> = keys_of(round).into_iter().map(word).collect();
-            let ((), elapsed) = timed(|| {
+            let (done, elapsed) = timed(|| {
                 for _ in 0..REPETITIONS {
-                    black_box(trie.proof(account.address, &slots));
+                    black_box(trie.proof(account.address, &slots)?);
                 }
+                eyre::Ok(())
             });
+            done?;
             Ok(Cost::per_operation(elapsed, REPETITIONS))
         }),
         Side::new("HashBuilder with proof retainer", |round| {
@@ -56,7 +60,7 @@ pub(crate) fn measure(plan: &StatePlan) -> eyre::Result<Section> {
             let (expected, elapsed) = timed(|| rebuild::proof(&leaves, account.address, &keys));
             let slots: Vec<_> = keys.into_iter().map(word).collect();
             ensure!(
-                trie.proof(account.address, &slots) == expected,
+                trie.proof(account.address, &slots)? == expected,
                 "the proofs differ"
             );
             Ok(Cost::of(elapsed))

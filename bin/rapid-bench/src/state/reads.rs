@@ -37,7 +37,7 @@ const DATABASE: &str = "MDBX, in the page cache";
 /// If a source answers differently from another.
 pub(crate) fn measure(plan: &StatePlan) -> eyre::Result<Section> {
     let world = World::new(plan.seed, plan.storages);
-    let mut ours = OurState::new(WINDOW_BYTES, LEASED_BYTES);
+    let mut ours = OurState::new(WINDOW_BYTES, LEASED_BYTES)?;
     fill(&mut ours, world, plan.slots)?;
     let mut section = Section::default();
     section.note(

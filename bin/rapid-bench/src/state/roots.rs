@@ -4,8 +4,9 @@ use super::{
     batch::Batch,
     comparison::{Comparison, Section, Target},
     leaves::{Leaves, Shape},
+    memory::OtherMemory,
     node_trie::NodeState,
-    ours::{OurState, OurTrie, hash_kernel},
+    ours::{OurBlock, OurState, OurTrie, hash_kernel},
     permutations::Messages,
     plan::{Row, StatePlan},
     pool::Pool,
@@ -52,8 +53,8 @@ struct RootBench<'a> {
     plan: &'a StatePlan,
     shape: Shape,
     batches: Vec<Batch>,
-    ours: OurTrie,
-    /// These two are changed and changed back.
+    /// These three are changed and changed back.
+    ours: RefCell<OurTrie>,
     nodes: RefCell<NodeState>,
     leaves: RefCell<Leaves>,
     roots: Roots,
@@ -61,13 +62,15 @@ struct RootBench<'a> {
     needed: RefCell<Vec<u64>>,
     messages: RefCell<Messages>,
     pool: Pool,
+    memory: OtherMemory,
 }
 
 impl<'a> RootBench<'a> {
     fn prepare(plan: &'a StatePlan, shape: Shape) -> eyre::Result<Self> {
         let world = shape.world(plan.seed);
         let leaves = Leaves::of(world, shape);
-        let (ours, root) = OurState::of(&leaves).build_trie()?;
+        let pool = Pool::start(THREADS)?;
+        let (ours, root) = OurState::of(&leaves)?.build_trie(pool.threads())?;
         let mut nodes = NodeState::of(&leaves);
         ensure!(root == nodes.root().0, "the roots before the blocks differ");
         Ok(Self {
@@ -76,13 +79,14 @@ impl<'a> RootBench<'a> {
             batches: (0..plan.rounds as u64)
                 .map(|round| Batch::draw(world, shape, round, plan.changed))
                 .collect(),
-            ours,
+            ours: RefCell::new(ours),
             nodes: RefCell::new(nodes),
             leaves: RefCell::new(leaves),
             roots: Roots::default(),
             needed: RefCell::default(),
             messages: RefCell::new(Messages::new()),
-            pool: Pool::start(THREADS)?,
+            pool,
+            memory: OtherMemory::new(),
         })
     }
 
@@ -110,25 +114,40 @@ impl<'a> RootBench<'a> {
     fn ours(
         &self,
         round: usize,
-        root_after: fn(&OurTrie, &super::ours::OurBlock) -> B256,
+        root_after: fn(&mut OurTrie, &OurBlock) -> eyre::Result<B256>,
     ) -> eyre::Result<Cost> {
-        let block = self.ours.block(&self.batches[round].changes);
-        let (root, elapsed) = timed(|| root_after(&self.ours, &block));
-        self.roots.agree(round, root)?;
+        let mut ours = self.ours.borrow_mut();
+        let block = self.execute(&ours, round);
+        let (root, elapsed) = timed(|| root_after(&mut ours, &block));
+        self.undo(&mut ours, round)?;
+        self.roots.agree(round, root?)?;
         Ok(Cost::of(elapsed))
     }
 
+    fn execute(&self, ours: &OurTrie, round: usize) -> OurBlock {
+        let block = ours.execute(&self.batches[round].changes);
+        self.memory.displace();
+        block
+    }
+
+    fn undo(&self, ours: &mut OurTrie, round: usize) -> eyre::Result<()> {
+        let undo = ours.execute(&self.batches[round].undo);
+        ours.root_after(&undo).map(drop)
+    }
+
     fn in_pool(&self, round: usize) -> eyre::Result<Cost> {
-        let block = self.ours.block(&self.batches[round].changes);
-        let ours = &self.ours;
+        let ours = &mut *self.ours.borrow_mut();
+        let block = self.execute(ours, round);
         let (root, cost) = self.pool.timed(|pool| ours.root_after_with(&block, pool))?;
-        self.roots.agree(round, root)?;
+        self.undo(ours, round)?;
+        self.roots.agree(round, root?)?;
         Ok(cost)
     }
 
     fn nodes(&self, round: usize) -> eyre::Result<Cost> {
         let mut nodes = self.nodes.borrow_mut();
         let batch = &self.batches[round];
+        self.memory.displace();
         let ((root, permutations), elapsed) = timed(|| {
             nodes.apply(&batch.changes);
             nodes.root()

@@ -7,6 +7,7 @@ use super::{
     node_trie::NodeState,
     ours::OurState,
     plan::{Row, StatePlan},
+    pool::Pool,
     sharded_map::ShardedMap,
     slots::{SlotStore, fill},
     world::World,
@@ -49,8 +50,10 @@ pub(crate) struct Sizes {
     /// The most that there was while the slots were written.
     slots_peak: u64,
     /// Accounts and slots as the state counts them itself.
-    counted: Option<u64>,
+    counted: u64,
     trie: Option<u64>,
+    /// The trie as it counts itself.
+    counted_trie: u64,
 }
 
 /// Measures the sizes in processes of their own.
@@ -112,7 +115,7 @@ fn weigh_state(plan: &StatePlan, world: World) -> eyre::Result<Sizes> {
     /// Hardly any of the past.
     const WINDOW_BYTES: usize = 1 << 20;
     let before = proportional_bytes()?;
-    let mut state = OurState::new(WINDOW_BYTES, 0);
+    let mut state = OurState::new(WINDOW_BYTES, 0)?;
     for account in 0..plan.size_accounts.max(plan.storages) {
         state.put(world.address(account), world.account(account, 0));
     }
@@ -120,14 +123,15 @@ fn weigh_state(plan: &StatePlan, world: World) -> eyre::Result<Sizes> {
     let accounts = proportional_bytes()?.saturating_sub(before);
     let slots = weigh_slots(&mut state, world, plan.size_slots)?;
     let before_trie = proportional_bytes()?;
-    let built = state.build_trie()?;
+    let pool = Pool::start(1)?;
+    let (trie, _) = state.build_trie(pool.threads())?;
     let sizes = Sizes {
         accounts,
         counted: state.counted_bytes(),
         trie: Some(proportional_bytes()?.saturating_sub(before_trie)),
+        counted_trie: trie.counted_bytes(),
         ..slots
     };
-    drop(built);
     Ok(sizes)
 }
 
@@ -192,10 +196,13 @@ fn compare(plan: &StatePlan, ours: &Sizes, map: &Sizes) -> Section {
         ours.accounts as f64 / accounts,
         "B",
     );
-    if let Some(counted) = ours.counted {
-        let resident = (ours.accounts + ours.slots) as f64;
-        section.note("state as it counts itself", counted as f64 / 1e6, "MB");
-        section.note("state by the kernel", resident / 1e6, "MB");
+    for (what, bytes) in [
+        ("state as it counts itself", ours.counted),
+        ("state by the kernel", ours.accounts + ours.slots),
+        ("trie as it counts itself", ours.counted_trie),
+        ("trie by the kernel", ours.trie.unwrap_or_default()),
+    ] {
+        section.note(what, bytes as f64 / 1e6, "MB");
     }
     section.note("slot in 256 x RwLock<hashbrown>", map.slots as f64 / slots, "B");
     section.note(
