@@ -109,6 +109,9 @@ struct Extent {
 pub(crate) struct Index {
     regions: [Region; 2],
     stripes: Box<[Stripe]>,
+    /// Where stripes are that growth has reached: `second region 1 | width`. All of them when nothing grows, so who looks
+    /// there first seldom needs the stripe's own line, which is a miss of the cache.
+    usual: AtomicU64,
     growth: Mutex<Growth>,
     growing: AtomicBool,
 }
@@ -130,6 +133,7 @@ impl Index {
         Ok(Self {
             regions: [Region::reserve(words)?, Region::reserve(words)?],
             stripes: stripes.collect(),
+            usual: AtomicU64::new(WIDTH_MIN as u64),
             growth: Mutex::new(Growth {
                 width: WIDTH_MIN,
                 second: false,
@@ -143,7 +147,7 @@ impl Index {
     /// Asks for the first words a search would read to be in the cache soon.
     #[inline]
     pub(crate) fn prefetch(&self, hash: KeyHash) {
-        let extent = self.stripe(hash).extent();
+        let extent = self.usual_extent(hash);
         let home = extent.home(hash.tag);
         self.region(extent).prefetch(extent.start + home);
         self.region(extent).prefetch(extent.start + home + 8);
@@ -159,6 +163,14 @@ impl Index {
         hash: KeyHash,
         mut is_key: impl FnMut(u32) -> Option<T>,
     ) -> Result<T, Gap> {
+        match self.scan(self.usual_extent(hash), hash.tag, &mut is_key) {
+            Some(found) => Ok(found),
+            None => self.search_stripe(hash, is_key),
+        }
+    }
+
+    /// [Searches](Self::search) where the stripe says that it is, and knows whether there was nothing.
+    fn search_stripe<T>(&self, hash: KeyHash, mut is_key: impl FnMut(u32) -> Option<T>) -> Result<T, Gap> {
         let stripe = self.stripe(hash);
         let mut spins = 0;
         loop {
@@ -177,6 +189,7 @@ impl Index {
         }
     }
 
+    #[inline]
     fn scan<T>(&self, extent: Extent, tag: u32, is_key: &mut impl FnMut(u32) -> Option<T>) -> Option<T> {
         let words = self
             .region(extent)
@@ -194,6 +207,19 @@ impl Index {
             }
         }
         None
+    }
+
+    /// Where the stripe of a key is, unless growth is under way.
+    #[inline]
+    fn usual_extent(&self, hash: KeyHash) -> Extent {
+        let usual = self.usual.load(Relaxed);
+        let width = (usual & !SECOND_REGION) as usize;
+        Extent {
+            second: usual & SECOND_REGION != 0,
+            start: hash.stripe as usize * width,
+            width,
+            len: 0,
+        }
     }
 
     /// Whether nothing was added to a stripe since. A commit asks after it took its sequence: an earlier one that added an entry

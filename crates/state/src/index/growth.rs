@@ -1,6 +1,6 @@
 //! Growth: stripe by stripe into the other region, on the way of whoever adds.
 
-use super::{Extent, Index, STRIPES, WIDTH_MAX, tag_of};
+use super::{Extent, Index, SECOND_REGION, STRIPES, WIDTH_MAX, tag_of};
 use crate::{region::OutOfMemory, sync::atomic::Ordering::Relaxed};
 
 /// Additions to a stripe between two steps of a growth under way. A stripe has room for an eighth more than it had when
@@ -47,6 +47,8 @@ impl Index {
         growth.second = !growth.second;
         growth.moved = 0;
         growth.additions = 0;
+        let region = if growth.second { SECOND_REGION } else { 0 };
+        self.usual.store(region | width as u64, Relaxed);
         self.growing.store(true, Relaxed);
     }
 
