@@ -48,6 +48,7 @@ mod cuts;
 mod draft;
 mod entry;
 mod error;
+mod guesses;
 mod hash;
 mod index;
 #[cfg(all(test, shuttle))]

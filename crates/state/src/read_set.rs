@@ -129,7 +129,7 @@ impl ReadState for Recording {
     }
 
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, Infallible> {
-        let (owner, storage) = self.state.tables().newest_storage(address);
+        let (owner, storage) = self.state.tables().newest_storage(address, slot);
         let (seen, value) = if storage.is_none() {
             (Seen::Absent(None), U256::ZERO)
         } else {

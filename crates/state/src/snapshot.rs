@@ -108,8 +108,9 @@ impl ReadState for Snapshot {
     }
 
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, VersionGone> {
-        let storage = storage_of(&self.account_value(address));
-        self.checked(self.shared.tables.slot_at(storage, slot, self.version()))
+        let tables = &self.shared.tables;
+        let storage = tables.storage_at(address, slot, self.version());
+        self.checked(tables.slot_at(storage, slot, self.version()))
     }
 
     fn code(&self, hash: &B256) -> Result<Option<Bytecode>, VersionGone> {

@@ -317,7 +317,7 @@ impl ReadState for Newest {
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, Infallible> {
         let tables = self.0.tables();
         loop {
-            let (owner, storage) = tables.newest_storage(address);
+            let (owner, storage) = tables.newest_storage(address, slot);
             let Lookup::Entry(owner, _) = owner else {
                 return Ok(U256::ZERO);
             };

@@ -5,6 +5,7 @@ use alloy_primitives::{Address, U256};
 use crate::{
     account::{AccountParts, AccountRecord, is_wide, storage_of},
     entry::{Cell, Value},
+    guesses::Guesses,
     layout::{Accounts, Slots},
     region::OutOfMemory,
     storages::{StorageId, Storages},
@@ -19,6 +20,7 @@ pub(crate) struct Tables {
     pub(crate) storages: Storages,
     pub(crate) undo: UndoArena,
     pub(crate) parts: AccountParts,
+    guesses: Guesses,
 }
 
 impl Tables {
@@ -29,6 +31,7 @@ impl Tables {
             storages: Storages::new()?,
             undo: UndoArena::new()?,
             parts: AccountParts::new()?,
+            guesses: Guesses::default(),
         })
     }
 
@@ -48,15 +51,35 @@ impl Tables {
         }
     }
 
-    /// Which storage an account has now.
+    /// Which storage an account has now. The slot will be searched for next.
     #[inline]
-    pub(crate) fn newest_storage(&self, address: &Address) -> (Lookup, StorageId) {
+    pub(crate) fn newest_storage(&self, address: &Address, slot: &U256) -> (Lookup, StorageId) {
+        let guess = self.begin_search(address, slot);
         let found = self.accounts.lookup(address);
         let storage = match &found {
             Lookup::Entry(_, cell) => storage_of(&cell.value),
             Lookup::Absent(_) => StorageId::NONE,
         };
+        self.guesses.correct(address, guess, storage);
         (found, storage)
+    }
+
+    /// Which storage an account had at a version. The slot will be searched for next. The caller checks afterwards that the
+    /// version is still retained.
+    #[inline]
+    pub(crate) fn storage_at(&self, address: &Address, slot: &U256, version: u64) -> StorageId {
+        let guess = self.begin_search(address, slot);
+        let storage = storage_of(&self.account_value_at(address, version));
+        self.guesses.correct(address, guess, storage);
+        storage
+    }
+
+    fn begin_search(&self, address: &Address, slot: &U256) -> StorageId {
+        let guess = self.guesses.guess(address);
+        if !guess.is_none() {
+            self.slots.prefetch_index(&(guess, *slot));
+        }
+        guess
     }
 
     /// The words of an account at a version. The caller checks afterwards that the version is still retained.
@@ -95,18 +118,16 @@ impl Tables {
     pub(crate) fn slots_many_at(&self, keys: &[(Address, U256)], version: u64) -> Vec<U256> {
         let mut values = Vec::with_capacity(keys.len());
         for keys in keys.chunks(TOGETHER) {
-            let mut last = None;
-            let storages: Vec<_> = keys
-                .iter()
-                .map(|(address, _)| match last {
-                    Some((known, storage)) if known == *address => storage,
-                    _ => {
-                        let storage = storage_of(&self.account_value_at(address, version));
-                        last = Some((*address, storage));
-                        storage
-                    }
-                })
-                .collect();
+            // Accounts whose slots stand together are asked for once.
+            let owners: Vec<_> = keys.chunk_by(|(one, _), (other, _)| one == other).collect();
+            let addresses = || owners.iter().map(|keys| &keys[0].0);
+            addresses().for_each(|address| self.accounts.prefetch_index(address));
+            addresses().for_each(|address| self.accounts.prefetch_entry(address));
+            let mut storages = Vec::with_capacity(keys.len());
+            for keys in &owners {
+                let storage = storage_of(&self.account_value_at(&keys[0].0, version));
+                storages.extend(keys.iter().map(|_| storage));
+            }
             let slots = || {
                 keys.iter()
                     .zip(&storages)
