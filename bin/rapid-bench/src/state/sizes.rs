@@ -114,10 +114,14 @@ pub(crate) fn weigh(plan: &StatePlan, subject: SizeOf) -> eyre::Result<Sizes> {
 fn weigh_state(plan: &StatePlan, world: World) -> eyre::Result<Sizes> {
     /// Hardly any of the past.
     const WINDOW_BYTES: usize = 1 << 20;
+    const ACCOUNTS_PER_VERSION: u64 = 1 << 12;
     let before = proportional_bytes()?;
     let mut state = OurState::new(WINDOW_BYTES, 0)?;
     for account in 0..plan.size_accounts.max(plan.storages) {
         state.put(world.address(account), world.account(account, 0));
+        if account % ACCOUNTS_PER_VERSION == 0 {
+            state.publish();
+        }
     }
     state.publish();
     let accounts = proportional_bytes()?.saturating_sub(before);
