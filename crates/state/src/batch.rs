@@ -235,10 +235,16 @@ impl<'a> Batch<'a> {
 
     /// The storage of an account, as it was before this commit.
     fn storage_now(&self, account: u32) -> Result<StorageId, Busy> {
-        if let Some(held) = self.accounts.iter().find(|held| held.id == account) {
-            return Ok(storage_of(&held.cell.value));
-        }
-        match self.tables.accounts.entries.try_read(account, PATIENCE)? {
+        let entries = &self.tables.accounts.entries;
+        // Nearly always it is not locked, so not one of this commit's, of which there may be thousands.
+        let read = match entries.try_read(account, 1) {
+            Ok(read) => read,
+            Err(Busy) => match self.accounts.iter().find(|held| held.id == account) {
+                Some(held) => return Ok(storage_of(&held.cell.value)),
+                None => entries.try_read(account, PATIENCE)?,
+            },
+        };
+        match read {
             Some((_, cell)) => self.storage_in(&cell),
             None => Ok(StorageId::NONE),
         }

@@ -3,11 +3,12 @@
 //! A read of a slot is two searches, one after the other: the account says which storage the slot is of. Where both miss
 //! the caches a right guess saves the time of the first. A wrong one costs a cache line that nobody needed.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-
 use alloy_primitives::Address;
 
-use crate::storages::StorageId;
+use crate::{
+    storages::StorageId,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+};
 
 /// Guesses that are kept: 256 KiB, for the storages that most reads are of.
 const GUESSES: usize = if cfg!(miri) { 1 << 4 } else { 1 << 16 };
