@@ -1,45 +1,58 @@
-//! Guesses at the storage of an account, so that the search for a slot begins while the account is still being searched.
+//! Guesses where an account is and which storage it has, so that the search for a slot begins while the account is still
+//! being searched.
 //!
 //! A read of a slot is two searches, one after the other: the account says which storage the slot is of. Where both miss
-//! the caches a right guess saves the time of the first. A wrong one costs a cache line that nobody needed.
+//! the caches a right guess saves most of the first. A wrong one costs cache lines that nobody needed.
 
 use alloy_primitives::Address;
 
 use crate::{
     storages::StorageId,
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-/// Guesses that are kept: 256 KiB, for the storages that most reads are of.
+/// Guesses that are kept: 512 KiB, for the accounts that most reads are of.
 const GUESSES: usize = if cfg!(miri) { 1 << 4 } else { 1 << 16 };
 
-/// The storages that accounts were last seen to have. Accounts whose addresses end alike share a guess.
+/// An account and its storage, 0 and none if nobody knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Guess {
+    pub(crate) account: u32,
+    pub(crate) storage: StorageId,
+}
+
+/// What was last seen of accounts. Those whose addresses end alike share a guess.
 #[derive(Debug)]
-pub(crate) struct Guesses(Box<[AtomicU32]>);
+pub(crate) struct Guesses(Box<[AtomicU64]>);
 
 impl Default for Guesses {
     fn default() -> Self {
-        Self((0..GUESSES).map(|_| AtomicU32::new(0)).collect())
+        Self((0..GUESSES).map(|_| AtomicU64::new(0)).collect())
     }
 }
 
 impl Guesses {
-    /// The storage that an account may have; none if nobody knows.
+    /// What an account may be.
     #[inline]
-    pub(crate) fn guess(&self, address: &Address) -> StorageId {
-        StorageId(self.of(address).load(Relaxed))
+    pub(crate) fn guess(&self, address: &Address) -> Guess {
+        let word = self.of(address).load(Relaxed);
+        Guess {
+            account: (word >> 32) as u32,
+            storage: StorageId(word as u32),
+        }
     }
 
-    /// Notes the storage that an account has, if that was not the guess.
+    /// Notes what an account is, if that was not the guess.
     #[inline]
-    pub(crate) fn correct(&self, address: &Address, guess: StorageId, storage: StorageId) {
-        if guess != storage {
-            self.of(address).store(storage.0, Relaxed);
+    pub(crate) fn correct(&self, address: &Address, guess: Guess, known: Guess) {
+        if guess != known {
+            let word = u64::from(known.account) << 32 | u64::from(known.storage.0);
+            self.of(address).store(word, Relaxed);
         }
     }
 
     #[inline]
-    fn of(&self, address: &Address) -> &AtomicU32 {
+    fn of(&self, address: &Address) -> &AtomicU64 {
         let end = u32::from_be_bytes(*address.last_chunk().expect("an address has 20 bytes"));
         &self.0[end as usize % GUESSES]
     }
@@ -56,11 +69,16 @@ mod tests {
             Address::with_last_byte(1),
             Address::left_padding_from(&[7, 0, 0, 0, 1]),
         );
-        assert_eq!(guesses.guess(&one), StorageId::NONE);
-        guesses.correct(&one, StorageId::NONE, StorageId(5));
-        assert_eq!(guesses.guess(&one), StorageId(5));
-        assert_eq!(guesses.guess(&Address::with_last_byte(2)), StorageId::NONE);
-        guesses.correct(&other, StorageId(5), StorageId(6));
-        assert_eq!(guesses.guess(&one), StorageId(6));
+        let nobody = Guess::default();
+        let known = [5, u32::MAX].map(|number| Guess {
+            account: number - 1,
+            storage: StorageId(number),
+        });
+        assert_eq!(guesses.guess(&one), nobody);
+        guesses.correct(&one, nobody, known[0]);
+        assert_eq!(guesses.guess(&one), known[0]);
+        assert_eq!(guesses.guess(&Address::with_last_byte(2)), nobody);
+        guesses.correct(&other, known[0], known[1]);
+        assert_eq!(guesses.guess(&one), known[1]);
     }
 }

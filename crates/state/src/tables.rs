@@ -5,7 +5,7 @@ use alloy_primitives::{Address, U256};
 use crate::{
     account::{AccountParts, AccountRecord, is_wide, storage_of},
     entry::{Cell, Value},
-    guesses::Guesses,
+    guesses::{Guess, Guesses},
     layout::{Accounts, Slots},
     region::OutOfMemory,
     storages::{StorageId, Storages},
@@ -56,11 +56,11 @@ impl Tables {
     pub(crate) fn newest_storage(&self, address: &Address, slot: &U256) -> (Lookup, StorageId) {
         let guess = self.begin_search(address, slot);
         let found = self.accounts.lookup(address);
-        let storage = match &found {
-            Lookup::Entry(_, cell) => storage_of(&cell.value),
-            Lookup::Absent(_) => StorageId::NONE,
+        let (account, storage) = match &found {
+            Lookup::Entry(id, cell) => (*id, storage_of(&cell.value)),
+            Lookup::Absent(_) => (0, StorageId::NONE),
         };
-        self.guesses.correct(address, guess, storage);
+        self.guesses.correct(address, guess, Guess { account, storage });
         (found, storage)
     }
 
@@ -69,15 +69,19 @@ impl Tables {
     #[inline]
     pub(crate) fn storage_at(&self, address: &Address, slot: &U256, version: u64) -> StorageId {
         let guess = self.begin_search(address, slot);
-        let storage = storage_of(&self.account_value_at(address, version));
-        self.guesses.correct(address, guess, storage);
+        let (account, storage) = match self.accounts.lookup(address) {
+            Lookup::Entry(id, cell) => (id, storage_of(&self.undo.value_at(&cell, version))),
+            Lookup::Absent(_) => (0, StorageId::NONE),
+        };
+        self.guesses.correct(address, guess, Guess { account, storage });
         storage
     }
 
-    fn begin_search(&self, address: &Address, slot: &U256) -> StorageId {
+    fn begin_search(&self, address: &Address, slot: &U256) -> Guess {
         let guess = self.guesses.guess(address);
-        if !guess.is_none() {
-            self.slots.prefetch_index(&(guess, *slot));
+        if !guess.storage.is_none() {
+            self.accounts.entries.prefetch(guess.account);
+            self.slots.prefetch_index(&(guess.storage, *slot));
         }
         guess
     }
