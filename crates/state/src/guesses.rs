@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Guesses that are kept: 512 KiB, for the accounts that most reads are of.
-const GUESSES: usize = if cfg!(miri) { 1 << 4 } else { 1 << 16 };
+const GUESSES: usize = if cfg!(any(miri, shuttle)) { 1 << 4 } else { 1 << 16 };
 
 /// An account and its storage, 0 and none if nobody knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
