@@ -21,6 +21,10 @@ use crate::{
 /// cache in between.
 const LEAVES_AT_ONCE: usize = 4_096;
 
+/// So many times that many are collected for the threads of a pool: 12 MiB of places and keys, and enough that threads
+/// seldom wait for the last of them.
+const BATCHES_AT_ONCE: usize = 64;
+
 /// Units of the branches above so many leaves, at most.
 const UNITS_A_LEAF: u64 = 9;
 
@@ -141,8 +145,8 @@ pub(crate) fn build<S: TrieState, J: IntoIterator<Item = u32>>(
             threads,
         },
         state,
-        accounts: Vec::new(),
-        places: Vec::new(),
+        batches: Vec::new(),
+        pending: 0,
         leaves: Vec::new(),
     };
     for (account, places) in accounts {
@@ -150,15 +154,7 @@ pub(crate) fn build<S: TrieState, J: IntoIterator<Item = u32>>(
     }
     storages.flush()?;
     let mut leaves = storages.leaves;
-    let mut keys = Vec::with_capacity(LEAVES_AT_ONCE);
-    for leaves in leaves.chunks_mut(LEAVES_AT_ONCE) {
-        let places: Vec<u32> = leaves.iter().map(|leaf| leaf.id).collect();
-        keys.clear();
-        AccountLeaves(state).keys(&places, &mut keys)?;
-        for (leaf, key) in leaves.iter_mut().zip(&keys) {
-            leaf.key = *key;
-        }
-    }
+    fill_keys(&AccountLeaves(state), &mut leaves, threads)?;
     sort_ops(&mut leaves);
     let accounts = Builder {
         forest,
@@ -169,42 +165,97 @@ pub(crate) fn build<S: TrieState, J: IntoIterator<Item = u32>>(
     Ok(accounts.build(0, &leaves)?.0)
 }
 
-/// Storage tries under construction, those of several accounts at a time.
+/// Storage tries under construction.
 struct Storages<'f, 's, S> {
     slots: Builder<'f, 's, SlotLeaves<'s, S>>,
     state: &'s S,
-    /// Accounts whose tries are not built yet, and where the places of each end.
-    accounts: Vec<(u32, usize)>,
-    places: Vec<u32>,
+    /// Accounts whose tries are not built yet; a batch is one thread's.
+    batches: Vec<Batch>,
+    /// Accounts and places in them.
+    pending: usize,
     /// What becomes the leaves of the account trie; without keys.
     leaves: Vec<Op>,
 }
 
+/// Accounts whose tries are built together.
+#[derive(Debug, Default)]
+struct Batch {
+    /// With where the places of each end.
+    accounts: Vec<(u32, usize)>,
+    places: Vec<u32>,
+}
+
+impl Batch {
+    const fn len(&self) -> usize {
+        self.accounts.len() + self.places.len()
+    }
+}
+
 impl<S: TrieState> Storages<'_, '_, S> {
     fn add(&mut self, account: u32, places: impl IntoIterator<Item = u32>) -> Result<(), TrieError> {
-        self.places.extend(places);
-        self.accounts.push((account, self.places.len()));
-        if self.places.len() + self.accounts.len() >= LEAVES_AT_ONCE {
-            self.flush()?;
+        if self
+            .batches
+            .last()
+            .is_none_or(|last| last.len() >= LEAVES_AT_ONCE)
+        {
+            self.batches.push(Batch::default());
         }
+        let Some(batch) = self.batches.last_mut() else {
+            return Ok(());
+        };
+        let before = batch.len();
+        batch.places.extend(places);
+        batch.accounts.push((account, batch.places.len()));
+        self.pending += batch.len() - before;
+        let most = match self.slots.threads {
+            Threads::One => LEAVES_AT_ONCE,
+            Threads::Pool => LEAVES_AT_ONCE * BATCHES_AT_ONCE,
+        };
+        if self.pending >= most {
+            self.flush()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Builds the tries of the accounts so far, and makes the accounts' leaves.
+    fn flush(&mut self) -> Result<(), TrieError> {
+        let batches = std::mem::take(&mut self.batches);
+        self.pending = 0;
+        let build = |batch| self.build(batch);
+        let built: Vec<_> = match self.slots.threads {
+            Threads::One => batches.into_iter().map(build).collect::<Result<_, TrieError>>()?,
+            Threads::Pool => batches
+                .into_par_iter()
+                .map(build)
+                .collect::<Result<_, TrieError>>()?,
+        };
+        self.leaves.extend(built.into_iter().flatten());
         Ok(())
     }
 
-    /// Builds the tries of the accounts so far, hashes them together, and makes the accounts' leaves.
-    fn flush(&mut self) -> Result<(), TrieError> {
+    /// Builds the tries of a batch, hashes them together, and makes the accounts' leaves.
+    fn build(&self, batch: Batch) -> Result<Vec<Op>, TrieError> {
         let Builder {
             forest,
             change,
             leaves,
-            ..
+            threads,
         } = &self.slots;
-        let mut all = keyed_leaves(*leaves, &self.places)?;
-        let accounts: Vec<u32> = self.accounts.iter().map(|account| account.0).collect();
+        let leaf = |place: &u32| Op {
+            key: B256::ZERO,
+            id: *place,
+            slot: Slot::Leaf(*place),
+        };
+        let mut all: Vec<Op> = batch.places.iter().map(leaf).collect();
+        fill_keys(*leaves, &mut all, *threads)?;
+        let accounts: Vec<u32> = batch.accounts.iter().map(|account| account.0).collect();
         let mut ids = Vec::with_capacity(accounts.len());
         self.state.storage_ids(&accounts, &mut ids)?;
         let mut dirty = Dirty::default();
+        let mut made = Vec::with_capacity(accounts.len());
         let mut start = 0;
-        for ((account, end), storage) in self.accounts.drain(..).zip(ids) {
+        for ((account, end), storage) in batch.accounts.into_iter().zip(ids) {
             let ops = &mut all[start..end];
             start = end;
             sort_ops(ops);
@@ -223,31 +274,31 @@ impl<S: TrieState> Storages<'_, '_, S> {
                 contract
             };
             let key = B256::ZERO;
-            self.leaves.push(Op {
+            made.push(Op {
                 key,
                 id: account,
                 slot,
             });
         }
-        self.places.clear();
         dirty.collect(forest.arena(), usize::MAX);
         dirty.hash(&mut Hasher::new(forest), *leaves)?;
-        Ok(())
+        Ok(made)
     }
 }
 
-/// Leaves of places with their keys, in the order of the places.
-fn keyed_leaves(leaves: &impl Leaves, places: &[u32]) -> Result<Vec<Op>, TrieError> {
-    let mut ops = Vec::with_capacity(places.len());
-    let mut keys = Vec::with_capacity(LEAVES_AT_ONCE);
-    for places in places.chunks(LEAVES_AT_ONCE) {
-        keys.clear();
-        leaves.keys(places, &mut keys)?;
-        ops.extend(places.iter().zip(&keys).map(|(id, key)| Op {
-            key: *key,
-            id: *id,
-            slot: Slot::Leaf(*id),
-        }));
+/// Gives leaves their keys.
+fn fill_keys(leaves: &impl Leaves, ops: &mut [Op], threads: Threads) -> Result<(), TrieError> {
+    let fill = |ops: &mut [Op]| {
+        let places: Vec<u32> = ops.iter().map(|leaf| leaf.id).collect();
+        let mut keys = Vec::with_capacity(places.len());
+        leaves.keys(&places, &mut keys)?;
+        for (leaf, key) in ops.iter_mut().zip(keys) {
+            leaf.key = key;
+        }
+        Ok(())
+    };
+    match threads {
+        Threads::One => ops.chunks_mut(LEAVES_AT_ONCE).try_for_each(fill),
+        Threads::Pool => ops.par_chunks_mut(LEAVES_AT_ONCE).try_for_each(fill),
     }
-    Ok(ops)
 }

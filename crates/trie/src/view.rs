@@ -3,6 +3,7 @@
 use alloy_primitives::{Address, B256, U256};
 use rapid_primitives::Account;
 use rapid_state::{AccountId, SlotId, Snapshot, StateView, StorageId, VersionGone};
+use rayon::slice::ParallelSliceMut;
 
 use crate::{Forest, StateTrie, TrieError, TrieState};
 
@@ -104,7 +105,7 @@ impl StateTrie {
             let slot = slot?;
             slots.push((slot.account.get(), slot.id.get()));
         }
-        slots.sort_unstable();
+        pool.install(|| slots.par_sort_unstable());
         let mut accounts = Vec::new();
         for account in snapshot.accounts() {
             accounts.push(account?.id().get());

@@ -236,9 +236,21 @@ impl Tracked {
 
     /// The trie of the same accounts and slots, made at once in a forest of its own.
     pub(crate) fn rebuilt(&self) -> Self {
+        self.rebuilt_by(StateTrie::build)
+    }
+
+    /// The same on the threads of a pool.
+    pub(crate) fn rebuilt_with(&self, pool: &rayon::ThreadPool) -> Self {
+        self.rebuilt_by(|forest, view, leaves| StateTrie::build_with(pool, forest, view, leaves))
+    }
+
+    fn rebuilt_by(
+        &self,
+        build: impl FnOnce(&Forest, View, Vec<(u32, Vec<u32>)>) -> Result<StateTrie<View>, TrieError>,
+    ) -> Self {
         let forest = Forest::new(1 << 30).expect("address space");
         Self {
-            trie: StateTrie::build(&forest, self.view(), self.leaves()).expect("state and memory"),
+            trie: build(&forest, self.view(), self.leaves()).expect("state and memory"),
             model: self.model.clone(),
             forest,
             places: Arc::clone(&self.places),

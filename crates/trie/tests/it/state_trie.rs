@@ -165,3 +165,37 @@ fn many_accounts_equal_a_rebuild() {
     let last = *trie.model.0.keys().next_back().expect("not empty");
     trie.assert_proves(last, &[B256::ZERO, slot(10), slot(11)]);
 }
+
+/// Storages of all sizes: more of the small ones than are built together, and some that are larger than that.
+#[test]
+fn a_trie_built_on_many_threads_is_that_built_on_one() {
+    let mut trie = Tracked::default();
+    let changes: Vec<AccountChange> = (0..6_000u64)
+        .map(|number| {
+            let slots = if number % 2_000 == 1_999 {
+                6_000
+            } else {
+                number % 5
+            };
+            let slots: Vec<_> = (0..slots).map(|slot| (slot, slot + number)).collect();
+            let mut change = funded(1, &slots);
+            change.address =
+                alloy_primitives::Address::from_word(alloy_primitives::keccak256(number.to_be_bytes()));
+            change
+        })
+        .collect();
+    trie.apply(&changes);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(4)
+        .build()
+        .expect("threads");
+    for mut rebuilt in [trie.rebuilt(), trie.rebuilt_with(&pool)] {
+        rebuilt.assert_root();
+        rebuilt.apply(&changes[..100]);
+        rebuilt.apply(&[AccountChange {
+            fate: Fate::Removed,
+            ..AccountChange::new(changes[1_999].address)
+        }]);
+        rebuilt.assert_root();
+    }
+}
