@@ -173,7 +173,7 @@ impl Driver {
             trie.apply(state.pin(version)?.into(), &[])?;
             self.chain().shared.note_reorganisation();
             self.chain().shared.history.unwind_to(take_back.head.number())?;
-            self.background().take_back(state.get_at(version)?);
+            self.background().take_back(state.pin(version)?);
             finished.push(FinishedBlock {
                 block: Arc::clone(&take_back.head),
                 trie: trie.clone(),

@@ -31,7 +31,7 @@ const BATCH_LEN: usize = 16;
 struct Sealed {
     block: Arc<SealedBlock>,
     mini_blocks: Vec<Arc<SealedMiniBlock>>,
-    /// The state before it, held so that what the block changed can be looked up.
+    /// The state before it, pinned so that what the block changed can be looked up: the queue bounds how long.
     before: Snapshot,
     /// The state after it.
     version: CommitSequence,
@@ -46,15 +46,16 @@ pub(crate) struct HandOver {
 }
 
 impl HandOver {
-    /// Takes what is needed of a block, and a hold on the state after it.
+    /// Takes what is needed of a block, and pins the state after it.
     ///
     /// # Errors
-    /// [`ChainError::VersionGone`] when that state is overrun already: more was written since than the state keeps.
+    /// [`ChainError::VersionGone`] when that state is gone already, which the block's trie, if it is of that state, rules
+    /// out.
     pub(crate) fn of(finished: &FinishedBlock, state: &State) -> Result<Self, ChainError> {
         Ok(Self {
             block: Arc::clone(&finished.block),
             mini_blocks: finished.mini_blocks.clone(),
-            after: state.get_at(finished.version)?,
+            after: state.pin(finished.version)?,
         })
     }
 }
@@ -73,7 +74,7 @@ struct Progress {
 #[derive(Debug)]
 pub(crate) struct Background {
     queue: Sender<Sealed>,
-    /// The state after the newest block handed over.
+    /// The state after the newest block handed over, pinned.
     newest: Mutex<Snapshot>,
     progress: Arc<(Mutex<Progress>, Condvar)>,
     thread: JoinHandle<Result<(), ChainError>>,
@@ -82,7 +83,7 @@ pub(crate) struct Background {
 }
 
 impl Background {
-    /// Starts the thread. `head` is the state after the newest sealed block; `log_bytes` is what the log has grown by
+    /// Starts the thread. `head` is the state after the newest sealed block, pinned; `log_bytes` is what the log has grown by
     /// since the last checkpoint.
     pub(crate) fn start(chain: Chain, head: Snapshot, log_bytes: u64) -> Result<Self, std::io::Error> {
         let (queue, sealed) = bounded(SEALED_QUEUE_LEN);
@@ -141,7 +142,7 @@ impl Background {
         self.queue.send(sealed).map_err(|_| ChainError::HistoryStopped)
     }
 
-    /// Blocks were taken back: the next one comes after this state.
+    /// Blocks were taken back: the next one comes after this state, which is pinned.
     pub(crate) fn take_back(&self, after: Snapshot) {
         *self.newest.lock() = after;
     }

@@ -10,7 +10,7 @@ use rapid_chainspec::ChainSpec;
 use rapid_history::{BlockRecord, ChainIdentity, History, HistoryConfig};
 use rapid_log::{Checkpoints, Durability, FileStorage, Log, Recovery};
 use rapid_primitives::{AccountChange, MiniBlockNumber, Rewind, SealedBlock, SealedMiniBlock};
-use rapid_state::{ReadSet, Snapshot, State};
+use rapid_state::{ReadSet, Snapshot, State, VersionGone};
 use rapid_trie::{Forest, StateTrie};
 
 use crate::{
@@ -80,7 +80,7 @@ struct Replay {
     /// From where on history has another branch, and what to say if the log does not go over to that one.
     conflict: Option<(u64, OpenError)>,
     state: State,
-    /// The state after the head.
+    /// The state after the head, pinned.
     head_state: Snapshot,
     assembly: BlockAssembly,
     head: Arc<SealedBlock>,
@@ -152,7 +152,7 @@ impl Replay {
             spec,
             history,
             conflict,
-            head_state: state.published(),
+            head_state: published(&state)?,
             state,
             assembly: BlockAssembly::after(trie),
             head,
@@ -189,7 +189,7 @@ impl Replay {
         }
         let closes = mini_block.closes_block();
         self.assembly
-            .push_with(mini_block, self.state.published(), &changes)?;
+            .push_with(mini_block, published(&self.state)?, &changes)?;
         if closes { self.close() } else { Ok(()) }
     }
 
@@ -219,9 +219,10 @@ impl Replay {
             self.transactions.remove(&mini_block);
         }
         let mut trie = self.assembly.trie().clone();
-        trie.apply(self.state.published().into(), changes)?;
+        let after = published(&self.state)?;
+        trie.apply(after.clone().into(), changes)?;
         self.assembly = BlockAssembly::after(trie);
-        self.head_state = self.state.published();
+        self.head_state = after;
         self.check_root()?;
         self.remember_head();
         Ok(())
@@ -262,7 +263,7 @@ impl Replay {
         let finished = self.assembly.finish(&self.spec, self.state.sequence())?;
         let number = finished.block.number();
         self.store(&finished)?;
-        self.head_state = self.state.published();
+        self.head_state = published(&self.state)?;
         self.head = Arc::clone(&finished.block);
         finished
             .mini_blocks
@@ -476,7 +477,13 @@ fn trie_of(state: &State) -> Result<StateTrie, OpenError> {
         .build()
         .map_err(|error| OpenError::Thread(std::io::Error::other(error)))?;
     let forest = Forest::new(FOREST_BYTES_MAX)?;
-    Ok(StateTrie::of_snapshot(&pool, &forest, &state.published())?)
+    Ok(StateTrie::of_snapshot(&pool, &forest, &published(state)?)?)
+}
+
+/// The published version, pinned: tries are of it, and the block after it is looked up in it, however much is written
+/// meanwhile.
+fn published(state: &State) -> Result<Snapshot, VersionGone> {
+    state.pin(state.published_sequence())
 }
 
 fn commit(state: &State, changes: &[AccountChange]) {

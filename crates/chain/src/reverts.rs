@@ -128,8 +128,8 @@ impl Chain {
         Err(ChainError::StateUnavailable(number))
     }
 
-    /// What the blocks after `stored` changed, which history does not have yet; `None` if one of them is not in memory
-    /// any more.
+    /// What the blocks after `stored` changed, which history does not have yet; `None` if one of them, or the state before
+    /// them, is not in memory any more.
     fn reverts_in_memory(&self, stored: u64, newest: u64) -> Result<Option<BlockReverts>, ChainError> {
         let (version, mini_blocks) = {
             let recent = self.shared.blocks.read();
@@ -139,9 +139,10 @@ impl Chain {
         let (Some(version), Some(mini_blocks)) = (version, mini_blocks) else {
             return Ok(None);
         };
-        let before = self.shared.state.get_at(version)?;
-        let changes = changes_of(&before, &mini_blocks)?;
-        Ok(Some(Arc::unwrap_or_clone(changes.reverts)))
+        // Once history has the next block, nobody holds that version any more.
+        let before = self.shared.state.get_at(version);
+        let changes = before.and_then(|before| changes_of(&before, &mini_blocks));
+        Ok(changes.ok().map(|changes| Arc::unwrap_or_clone(changes.reverts)))
     }
 
     fn change_back(&self, revert: AccountRevert) -> Result<AccountChange, ChainError> {
