@@ -103,15 +103,26 @@ impl TakeBack {
 
 /// An older state as changes to a newer one, and its trie, which is of that draft. That its root is the block's is
 /// checked before anything is built on it.
+///
+/// It holds the newer state as that one's trie does, which pins it: for what is done with soon.
 pub(crate) fn state_after(
     newest: &StateTrie,
     changes: &[AccountChange],
     block: &SealedBlock,
 ) -> Result<(StateTrie, Draft), ChainError> {
-    let mut draft = match newest.state() {
+    let draft = match newest.state() {
         StateView::Snapshot(snapshot) => Draft::begin(snapshot.clone()),
         StateView::Draft(draft) => Draft::begin_on(draft),
     };
+    state_after_on(draft, newest, changes, block)
+}
+
+fn state_after_on(
+    mut draft: Draft,
+    newest: &StateTrie,
+    changes: &[AccountChange],
+    block: &SealedBlock,
+) -> Result<(StateTrie, Draft), ChainError> {
     draft.apply(changes)?;
     let mut trie = newest.clone();
     trie.apply(draft.clone().into(), changes)?;
@@ -141,8 +152,11 @@ impl Chain {
         block: &SealedBlock,
         newest: &StateTrie,
     ) -> Result<BuildBase, ChainError> {
-        let changes = self.changes_back(self.view().head.number(), block.number())?;
-        let (trie, past) = state_after(newest, &changes, block)?;
+        let view = self.view();
+        let changes = self.changes_back(view.head.number(), block.number())?;
+        // Not pinned, since the tree may keep it for many blocks: when it is overrun, it is made again.
+        let draft = Draft::begin(view.state.clone());
+        let (trie, past) = state_after_on(draft, newest, &changes, block)?;
         Ok(BuildBase {
             draft: Draft::begin_on(&past),
             trie,

@@ -146,9 +146,9 @@ pub enum OpenError {
         /// What does not fit.
         reason: &'static str,
     },
-    /// A checkpoint is of a block that history does not have.
-    #[error("checkpoint is of block {number} {hash}, which history does not have")]
-    CheckpointWithoutBlock {
+    /// A checkpoint is of a block that history does not have, or the log goes back to one and stays there.
+    #[error("checkpoint or log goes on from block {number} {hash}, which history does not have")]
+    UnknownBase {
         /// Number of the block.
         number: u64,
         /// Its hash.
