@@ -9,7 +9,9 @@ use alloy_primitives::B256;
 use rapid_chainspec::ChainSpec;
 use rapid_history::{BlockRecord, ChainIdentity, History, HistoryConfig};
 use rapid_log::{Checkpoints, Durability, FileStorage, Log, Recovery};
-use rapid_primitives::{AccountChange, MiniBlockNumber, Rewind, SealedBlock, SealedMiniBlock};
+use rapid_primitives::{
+    AccountChange, Block, BlockBody, Header, MiniBlockNumber, Rewind, SealedBlock, SealedMiniBlock,
+};
 use rapid_state::{ReadSet, Snapshot, State, VersionGone};
 use rapid_trie::{Forest, StateTrie};
 
@@ -69,6 +71,7 @@ impl Chain {
         let mut replay = Replay::begin(spec, config, history, &checkpoints)?;
         replay.run(&recovery)?;
         replay.check_reached(config)?;
+        replay.remember_ancestors()?;
         replay.into_opened(config, log, checkpoints)
     }
 }
@@ -140,13 +143,6 @@ impl Replay {
                 }
             }
         };
-        let mut blocks = RecentBlocks::default();
-        let oldest = head.number().saturating_sub(HASHES_KEPT as u64);
-        for number in oldest..head.number() {
-            if let Some(hash) = history.hash_by_number(number)? {
-                blocks.remember(number, hash, None);
-            }
-        }
         let transactions = RecentTransactions::default();
         let mut replay = Self {
             spec,
@@ -157,10 +153,14 @@ impl Replay {
             assembly: BlockAssembly::after(trie),
             head,
             tip,
-            blocks,
+            blocks: RecentBlocks::default(),
             transactions,
             log_bytes: 0,
         };
+        // History's are those of another branch then.
+        if replay.conflict.is_none() {
+            replay.remember_ancestors()?;
+        }
         replay.check_root()?;
         replay.remember_head();
         Ok(replay)
@@ -207,25 +207,42 @@ impl Replay {
         if stored.is_some_and(|stored| (stored.number, stored.hash) == (self.head.number(), self.head.hash)) {
             self.history.unwind_to(to.number)?;
         }
-        let recent = self
-            .blocks
-            .by_number(to.number)
-            .map(|recent| Arc::clone(&recent.block));
-        self.head = match recent {
-            Some(block) => block,
-            None => stored_block(&self.history, to.number, to.hash)?,
-        };
-        for mini_block in self.blocks.take_back(to.number) {
-            self.transactions.remove(&mini_block);
-        }
         let mut trie = self.assembly.trie().clone();
         let after = published(&self.state)?;
         trie.apply(after.clone().into(), changes)?;
         self.assembly = BlockAssembly::after(trie);
         self.head_state = after;
+        self.head = self.ancestor(to)?;
+        for mini_block in self.blocks.take_back(to.number) {
+            self.transactions.remove(&mini_block);
+        }
         self.check_root()?;
         self.remember_head();
         Ok(())
+    }
+
+    /// A block that was gone back to. Where history has another one in its place, the log goes over to that branch later,
+    /// or the datadir is damaged; till then all that is known of it is what the record says.
+    fn ancestor(&mut self, to: Rewind) -> Result<Arc<SealedBlock>, OpenError> {
+        let Rewind { number, hash } = to;
+        if let Some(recent) = self.blocks.by_number(number) {
+            return Ok(Arc::clone(&recent.block));
+        }
+        if let Some(stored) = self.history.block(number)?.filter(|block| block.hash == hash) {
+            return Ok(Arc::new(stored));
+        }
+        self.conflict
+            .get_or_insert((number, OpenError::UnknownBase { number, hash }));
+        let header = Header {
+            number,
+            state_root: self.assembly.trie().root()?,
+            ..Header::default()
+        };
+        let body = BlockBody::default();
+        Ok(Arc::new(SealedBlock {
+            hash,
+            ..SealedBlock::seal(Block { header, body }, Vec::new(), Vec::new())
+        }))
     }
 
     /// Every record continues the block before it or opens the next one.
@@ -234,7 +251,8 @@ impl Replay {
         let reason = match self.assembly.block() {
             Some(_) if header.rewind.is_some() => "it goes back while a block is open",
             None if let Some(to) = header.rewind => {
-                if self.blocks.hash_of(to.number) == Some(to.hash) && to.number < self.head.number() {
+                let known = self.blocks.hash_of(to.number);
+                if known.is_none_or(|hash| hash == to.hash) && to.number < self.head.number() {
                     return Ok(());
                 }
                 "it goes back to a block that is no ancestor"
@@ -345,6 +363,19 @@ impl Replay {
         })
     }
 
+    /// Fills in the hashes of the head's ancestors that were not replayed.
+    fn remember_ancestors(&mut self) -> Result<(), OpenError> {
+        let head = self.head.number();
+        for number in head.saturating_sub(HASHES_KEPT as u64)..head {
+            if self.blocks.hash_of(number).is_none()
+                && let Some(hash) = self.history.hash_by_number(number)?
+            {
+                self.blocks.remember(number, hash, None);
+            }
+        }
+        Ok(())
+    }
+
     fn remember_head(&mut self) {
         let dropped = self.blocks.insert(crate::FinishedBlock {
             block: Arc::clone(&self.head),
@@ -449,8 +480,8 @@ fn load_base(
         Some(block) => (block, None),
         // It was taken back since: the log says so later, and then what else was in the block is of no interest.
         None => (
-            checkpoint_head(meta).ok_or(OpenError::CheckpointWithoutBlock { number, hash })?,
-            Some((number, OpenError::CheckpointWithoutBlock { number, hash })),
+            checkpoint_head(meta).ok_or(OpenError::UnknownBase { number, hash })?,
+            Some((number, OpenError::UnknownBase { number, hash })),
         ),
     };
     let tip = (meta.mini_block, meta.mini_block_hash, checkpoint_time_us(meta));
@@ -461,13 +492,6 @@ fn load_base(
         conflict,
         tip,
     })
-}
-
-fn stored_block(history: &History, number: u64, hash: B256) -> Result<Arc<SealedBlock>, OpenError> {
-    let block = history.block(number)?.filter(|block| block.hash == hash);
-    block
-        .map(Arc::new)
-        .ok_or(OpenError::CheckpointWithoutBlock { number, hash })
 }
 
 /// The trie of the published version, built on all cores: nothing else goes on yet.
