@@ -34,9 +34,9 @@ pub(crate) fn homestead() -> Arc<ChainSpec> {
     Arc::new(spec.expect("a well-formed test chain"))
 }
 
-/// Opens a chain in a directory.
-pub(crate) fn open(spec: Arc<ChainSpec>, dir: &Path) -> Importer {
-    let config = ChainConfig {
+/// How chains are kept in these tests.
+pub(crate) fn config(dir: &Path) -> ChainConfig {
+    ChainConfig {
         log: LogConfig {
             durability: Durability::Async(Duration::from_secs(1)),
             first_segment_bytes: 64 << 10,
@@ -44,8 +44,17 @@ pub(crate) fn open(spec: Arc<ChainSpec>, dir: &Path) -> Importer {
             ..LogConfig::default()
         },
         ..ChainConfig::new(dir.to_owned())
-    };
-    let opened = Chain::open(spec, &config).expect("the chain opens");
+    }
+}
+
+/// Opens a chain in a directory.
+pub(crate) fn open(spec: Arc<ChainSpec>, dir: &Path) -> Importer {
+    open_with(spec, &config(dir))
+}
+
+/// Opens a chain that is kept in another way.
+pub(crate) fn open_with(spec: Arc<ChainSpec>, config: &ChainConfig) -> Importer {
+    let opened = Chain::open(spec, config).expect("the chain opens");
     Importer::new(opened).expect("no block is open")
 }
 

@@ -6,5 +6,7 @@ mod amsterdam;
 mod branches;
 mod by_hand;
 mod crash;
+mod lives;
+mod old_checkpoint;
 mod proof_of_work;
 mod reorganisation;

@@ -6,7 +6,8 @@ use rapid_primitives::Header;
 
 use crate::{
     branches::{DIARY, Picture, block_of, call, grow, picture, spec},
-    by_hand::{block, insert, open},
+    by_hand::{block, config, insert, open, open_with},
+    lives::NO_WINDOW,
 };
 
 /// As deep as the chain goes back in these tests.
@@ -99,6 +100,69 @@ fn blocks_are_taken_back_and_imported_again() {
         assert_eq!(picture(&importer, 1), before);
     }
     assert!(importer.unwind_to(41).is_err());
+}
+
+#[test]
+fn a_block_becomes_canonical_after_the_state_below_its_parent_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(dir.path());
+    config.state = NO_WINDOW;
+    let mut importer = open_with(spec(), &config);
+    let genesis = importer.chain().view().head.header.clone();
+    let blocks = grow(&mut importer, 1, &genesis, 8);
+    for block in &blocks {
+        importer.set_head(block.header.hash_slow()).unwrap();
+        importer.await_history().unwrap();
+    }
+    picture(&importer, 1);
+}
+
+#[test]
+fn what_is_beside_the_chain_holds_no_version_for_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(dir.path());
+    config.state = NO_WINDOW;
+    let mut importer = open_with(spec(), &config);
+    let genesis = importer.chain().view().head.header.clone();
+    let trunk = grow(&mut importer, 1, &genesis, 4);
+    importer.set_head(trunk[3].header.hash_slow()).unwrap();
+    let branch = grow(&mut importer, 2, &trunk[1].header, 2);
+    let held = importer.chain().version_of(4).unwrap();
+    for block in grow(&mut importer, 1, &trunk[3].header, 4) {
+        importer.set_head(block.header.hash_slow()).unwrap();
+        importer.await_history().unwrap();
+    }
+    assert!(importer.chain().state().oldest_sequence() > held);
+    // It can be built on nevertheless.
+    let branch = grow(&mut importer, 2, &branch[1].header, 6);
+    importer.set_head(branch[5].header.hash_slow()).unwrap();
+    picture(&importer, 2);
+}
+
+/// The log leads over blocks that history has no more, and that are too old to be in memory when it is replayed.
+#[test]
+fn a_chain_opens_that_went_back_on_a_branch_before_it_left_it() {
+    for checkpoint_log_bytes in [u64::MAX, 1] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = config(dir.path());
+        config.checkpoint_log_bytes = checkpoint_log_bytes;
+        let mut importer = open_with(spec(), &config);
+        let genesis = importer.chain().view().head.header.clone();
+        let trunk = grow(&mut importer, 1, &genesis, 2);
+        let branch = grow(&mut importer, 2, &genesis, 30);
+        for block in [&branch[28], &branch[29]] {
+            importer.set_head(block.header.hash_slow()).unwrap();
+            importer.await_history().unwrap();
+        }
+        importer.unwind_to(5).unwrap();
+        importer.set_head(trunk[1].header.hash_slow()).unwrap();
+        let before = picture(&importer, 2);
+        importer.finish().unwrap();
+        let reopened = open_with(spec(), &config);
+        assert_eq!(picture(&reopened, 2), before);
+        let hash = |number| rapid_evm::BlockHashes::block_hash(reopened.chain(), number);
+        assert_eq!(hash(1), Some(trunk[0].header.hash_slow()));
+    }
 }
 
 #[test]
