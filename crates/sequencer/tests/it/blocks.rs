@@ -127,7 +127,9 @@ async fn what_waits_for_the_next_second_runs_in_it() {
         .map(|_| filler.sign(TxKind::Call(burn), U256::ZERO, Bytes::new(), 14_000_000))
         .collect();
     let last = bed.chain.wait_for(*burns[5].tx_hash());
-    burns.iter().for_each(|burn| drop(bed.submit(burn).unwrap()));
+    for burn in &burns {
+        bed.submit(burn).unwrap();
+    }
     let last = tokio::time::timeout(Duration::from_secs(15), last).await;
     assert!(last.is_ok(), "only empty blocks are made");
 }
