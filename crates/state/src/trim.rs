@@ -56,7 +56,11 @@ impl Shared {
         let mut floor = self.leases.raise_floor_to_leases(wanted);
         if floor < first
             && wanted >= first
-            && retained > self.config.retained_bytes + self.config.leased_bytes
+            && retained
+                > self
+                    .config
+                    .retained_bytes
+                    .saturating_add(self.config.leased_bytes)
         {
             let overrun;
             (floor, overrun) = self.leases.raise_floor_over_leases(wanted);

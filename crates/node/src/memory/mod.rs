@@ -234,7 +234,7 @@ impl MemoryPlan {
 }
 
 const fn undo_bytes(config: &StateConfig) -> u64 {
-    (config.retained_bytes + config.leased_bytes) as u64
+    config.retained_bytes.saturating_add(config.leased_bytes) as u64
 }
 
 /// Shrinks the bounds of old values in proportion, so that together they are at most `bytes`.
