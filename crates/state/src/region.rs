@@ -7,7 +7,10 @@
 //! Words are atomics, read and written relaxed: whoever shares them orders them by other means, and a stale or torn
 //! read is at worst a wrong number, never undefined behaviour. So the tables on top are safe code.
 
-#![allow(unsafe_code)]
+#![allow(
+    unsafe_code,
+    reason = "mapping memory and asking for cache lines has no safe form; what it gains is above"
+)]
 
 /// Memory could not be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,6 +1,9 @@
 //! Memory for nodes: one array of words in reserved address space, which grows without moving.
 
-#![allow(unsafe_code)]
+#![allow(
+    unsafe_code,
+    reason = "mapping memory has no safe form; a boxed slice would be copied as it grows"
+)]
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
