@@ -238,12 +238,23 @@ impl Worker {
             progress.effort += watch.stop();
         });
         metrics::gauge!("rapid_reth_chain_recent_blocks").set(shared.blocks.read().len() as f64);
+        self.measure_trie();
         let in_history = records.last().map_or(0, |record| record.block.number());
         let dropped = shared.blocks.write().shrink(in_history);
         dropped
             .iter()
             .for_each(|mini_block| shared.transactions.remove(mini_block));
         Ok(())
+    }
+
+    /// What the trie takes of its memory.
+    fn measure_trie(&self) {
+        let newest = self.chain.shared.blocks.read().newest_trie();
+        let Some((_, trie)) = newest else { return };
+        let usage = trie.usage();
+        metrics::gauge!("rapid_reth_trie_used_bytes").set(usage.used_bytes as f64);
+        metrics::gauge!("rapid_reth_trie_committed_bytes").set(usage.committed_bytes as f64);
+        metrics::gauge!("rapid_reth_trie_versions_entries").set(usage.versions as f64);
     }
 
     /// Writes a checkpoint of the state after a block and drops the log that no kept checkpoint needs.

@@ -24,6 +24,9 @@
 //! node that holds the root of it. So two leaves are the same if their places are, and the hashed key of a leaf is
 //! computed only when the leaf changes or has to move.
 //!
+//! `chain` tells what the forest holds: `rapid_reth_trie_used_bytes`, `rapid_reth_trie_committed_bytes`,
+//! `rapid_reth_trie_versions_entries` (gauges). Its limit is 64 GiB; beyond it a change is refused with the numbers.
+//!
 //! Keys are 32 bytes, so no path has more than 64 branches, and recursion is bounded by that.
 
 mod apply;

@@ -12,7 +12,7 @@ use rapid_primitives::{Account, AccountChange};
 use rapid_state::StateView;
 
 use crate::{
-    AccountProof, Forest, SlotProof, TrieError, TrieState,
+    AccountProof, Forest, ForestUsage, SlotProof, TrieError, TrieState,
     apply::apply,
     build::build,
     changes::Changes,
@@ -126,6 +126,12 @@ impl<S: TrieState> StateTrie<S> {
                 Err(error)
             }
         }
+    }
+
+    /// What the forest holds, this version and all others.
+    #[must_use]
+    pub fn usage(&self) -> ForestUsage {
+        self.version.forest.usage()
     }
 
     /// The state the trie is of.
