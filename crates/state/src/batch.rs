@@ -1,16 +1,19 @@
 //! What one commit writes: every entry locked, with what it was and what it will be.
 
-use alloy_primitives::{Address, U256};
-use rapid_primitives::{AccountChange, Fate};
+use alloy_primitives::{Address, KECCAK256_EMPTY, U256};
+use rapid_primitives::{Account, AccountChange, Fate};
+
+#[cfg(test)]
+mod tests;
+mod validation;
 
 use crate::{
-    Conflict, ReadSet, StateKey,
+    Conflict, Credit, ReadSet, StateKey,
     account::{AccountRecord, storage_of},
     commit::{Failed, account_after, has_values},
-    entry::{ABSENT, Busy, Cell, Lock},
+    entry::{Busy, Cell, Layout},
     index::Gap,
     layout::SlotKey,
-    read_set::{Seen, SlotRead},
     storages::StorageId,
     table::{Lookup, PATIENCE, Table},
     tables::Tables,
@@ -33,20 +36,28 @@ pub(crate) struct HeldSlot {
     pub(crate) after: U256,
 }
 
-/// Everything a commit writes, locked. Unlocked as it was if the commit fails.
-pub(crate) struct Batch<'a> {
-    tables: &'a Tables,
-    floor: u64,
-    /// Of the commit, from when it is taken on.
-    sequence: u64,
-    accounts: Vec<HeldAccount>,
-    slots: Vec<HeldSlot>,
+/// What a commit has locked and notes on the way, in memory that the next commit uses again.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    pub(crate) accounts: Vec<HeldAccount>,
+    pub(crate) slots: Vec<HeldSlot>,
     /// Storages begun by this commit.
-    made: Vec<StorageId>,
+    pub(crate) made: Vec<StorageId>,
     /// Accounts that are not locked because only slots of theirs are written, and the storage they have.
-    owners: Vec<(u32, StorageId)>,
+    owners: Vec<Owner>,
     /// What is not locked because there was nothing to change.
     nothing: Vec<Nothing>,
+}
+
+/// Entries of each kind that memory is kept for between commits: more than transactions write, and 100 KiB.
+const KEPT: usize = 256;
+
+/// An account whose storage is written, and not the account.
+#[derive(Clone, Copy, Debug)]
+struct Owner {
+    account: u32,
+    address: Address,
+    storage: StorageId,
 }
 
 /// What was not there when a commit came to end it, or to write to it.
@@ -58,43 +69,36 @@ enum Nothing {
     Slot(SlotKey, Gap),
 }
 
+/// Everything a commit writes, locked. Unlocked as it was if the commit fails.
+pub(crate) struct Batch<'a> {
+    tables: &'a Tables,
+    floor: u64,
+    /// Of the commit, from when it is taken on.
+    sequence: u64,
+    reads: &'a ReadSet,
+    held: &'a mut Held,
+}
+
 impl<'a> Batch<'a> {
-    pub(crate) const fn new(tables: &'a Tables, floor: u64) -> Self {
+    pub(crate) const fn new(tables: &'a Tables, floor: u64, reads: &'a ReadSet, held: &'a mut Held) -> Self {
         Self {
             tables,
             floor,
             sequence: 0,
-            accounts: Vec::new(),
-            slots: Vec::new(),
-            made: Vec::new(),
-            owners: Vec::new(),
-            nothing: Vec::new(),
+            reads,
+            held,
         }
     }
 
     /// Notes the sequence that was taken once everything was locked.
-    pub(crate) const fn sequenced(&mut self, sequence: u64) {
+    pub(crate) fn sequenced(&mut self, sequence: u64) {
         self.sequence = sequence;
+        self.held.sort_many();
     }
 
-    pub(crate) fn take_accounts(&mut self) -> Vec<HeldAccount> {
-        std::mem::take(&mut self.accounts)
-    }
-
-    pub(crate) fn take_slots(&mut self) -> Vec<HeldSlot> {
-        std::mem::take(&mut self.slots)
-    }
-
-    pub(crate) fn take_made(&mut self) -> Vec<StorageId> {
-        std::mem::take(&mut self.made)
-    }
-
-    /// Whether an account has this storage at the end of the commit.
-    pub(crate) fn ends_with(&self, storage: StorageId) -> bool {
-        self.accounts
-            .iter()
-            .rev()
-            .any(|held| held.after.is_some_and(|after| after.storage == storage))
+    /// What is locked, for who writes it now and unlocks it.
+    pub(crate) const fn held(&mut self) -> &mut Held {
+        self.held
     }
 
     /// Locks what a change writes, and notes what it makes of it.
@@ -102,17 +106,18 @@ impl<'a> Batch<'a> {
         if is_storage_only(change) && self.add_storage_only(change)? {
             return Ok(());
         }
-        let Some(position) = self.hold_account(change)? else {
+        let made = || change.apply_to(None).is_some();
+        let Some(position) = self.hold_account(&change.address, made)? else {
             return Ok(());
         };
-        let held = &mut self.accounts[position];
+        let held = &mut self.held.accounts[position];
         let mut after = account_after(change, held.after.as_ref());
         if let Some(after) = &mut after
             && after.storage.is_none()
             && has_values(change)
         {
             after.storage = self.tables.storages.make(held.id);
-            self.made.push(after.storage);
+            self.held.made.push(after.storage);
         }
         held.after = after;
         match after {
@@ -121,13 +126,45 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// Adds wei to an account that nothing has to be known of but that it has no code; returns what it has then.
+    ///
+    /// # Errors
+    /// A conflict if it has code, or would have 2^256 wei.
+    pub(crate) fn credit(&mut self, credit: &Credit) -> Result<U256, Failed> {
+        let Credit { address, wei } = *credit;
+        let Some(position) = self.hold_account(&address, || !wei.is_zero())? else {
+            return Ok(U256::ZERO);
+        };
+        let held = &mut self.held.accounts[position];
+        let codeless = |before: AccountRecord| before.account.code_hash == KECCAK256_EMPTY;
+        if !held.before.is_none_or(codeless) {
+            return Err(conflict(StateKey::Account(address)));
+        }
+        let balance = held.balance_after();
+        let Some(balance) = balance.checked_add(wei) else {
+            return Err(conflict(StateKey::Account(address)));
+        };
+        held.set_balance_after(balance);
+        Ok(balance)
+    }
+
+    /// Adds wei to an account, whatever it is.
+    pub(crate) fn pay(&mut self, address: Address, wei: U256) -> Result<(), Failed> {
+        if let Some(position) = self.hold_account(&address, || true)? {
+            let held = &mut self.held.accounts[position];
+            // There are not 2^256 wei, unless a genesis says so; revm pays like that.
+            held.set_balance_after(held.balance_after().saturating_add(wei));
+        }
+        Ok(())
+    }
+
     /// Locks the slots of a change that writes nothing else, and not their account, so that writers to one contract do
     /// not meet there; `false` if the account is to be written, because it has no storage yet.
     fn add_storage_only(&mut self, change: &AccountChange) -> Result<bool, Busy> {
-        let (account, storage) = match self.tables.accounts.try_lookup(&change.address) {
+        let (account, storage) = match self.find_owner(&change.address) {
             Ok(Lookup::Entry(id, cell)) => (id, storage_of(&cell.value)),
             Ok(Lookup::Absent(gap)) => {
-                self.nothing.push(Nothing::Account(change.address, gap));
+                self.held.nothing.push(Nothing::Account(change.address, gap));
                 return Ok(true);
             }
             // Locked by somebody else, or by this commit.
@@ -137,12 +174,28 @@ impl<'a> Batch<'a> {
             if has_values(change) {
                 return Ok(false);
             }
-            self.nothing.push(Nothing::Storage(change.address));
+            self.held.nothing.push(Nothing::Storage(change.address));
             return Ok(true);
         }
-        self.owners.push((account, storage));
+        self.held.owners.push(Owner {
+            account,
+            address: change.address,
+            storage,
+        });
         self.hold_slots(storage, change)?;
         Ok(true)
+    }
+
+    /// Finds an account, where it was read from if it was.
+    fn find_owner(&self, address: &Address) -> Result<Lookup, Busy> {
+        let accounts = &self.tables.accounts;
+        if let Some(id) = self.reads.entry_of_owner(address)
+            && let Ok(Some((found, cell))) = accounts.entries.try_read(id, 1)
+            && found == *address
+        {
+            return Ok(Lookup::Entry(id, cell));
+        }
+        accounts.try_lookup(address)
     }
 
     fn hold_slots(&mut self, storage: StorageId, change: &AccountChange) -> Result<(), Busy> {
@@ -150,234 +203,158 @@ impl<'a> Batch<'a> {
             return Ok(());
         }
         for (slot, value) in &change.storage {
-            self.hold_slot(storage, slot, *value)?;
+            let read = self.reads.entry_of_slot(&change.address, slot);
+            self.hold_slot((storage, *slot), *value, read)?;
         }
         Ok(())
     }
 
-    /// Locks the account of a change; `None` if it does not exist and the change makes nothing of it.
-    fn hold_account(&mut self, change: &AccountChange) -> Result<Option<usize>, Busy> {
+    /// Locks an account; `None` if it does not exist and is not to be `made`.
+    fn hold_account(
+        &mut self,
+        address: &Address,
+        made: impl FnOnce() -> bool,
+    ) -> Result<Option<usize>, Busy> {
         let table = &self.tables.accounts;
-        let id = match lock_existing(table, &change.address)? {
+        let read = self.reads.entry_of_account(address);
+        let id = match lock_existing(table, address, read)? {
             Found::Locked(id) => id,
             Found::Taken(id) => {
-                if let Some(position) = self.accounts.iter().position(|held| held.id == id) {
+                if let Some(position) = self.held.accounts.iter().position(|held| held.id == id) {
                     return Ok(Some(position));
                 }
-                wait_for(table, id, &change.address)?
+                wait_for(table, id, address)?
             }
-            Found::Absent(gap) if change.apply_to(None).is_none() => {
-                self.nothing.push(Nothing::Account(change.address, gap));
+            Found::Absent(gap) if !made() => {
+                self.held.nothing.push(Nothing::Account(*address, gap));
                 return Ok(None);
             }
-            Found::Absent(_) => make(table, &change.address)?,
+            Found::Absent(_) => make(table, address)?,
         };
         let cell = table.entries.read_locked(id);
         let before = self.tables.parts.decode(&cell.value);
-        self.accounts.push(HeldAccount {
+        self.held.accounts.push(HeldAccount {
             id,
             cell,
             before,
             after: before,
         });
-        Ok(Some(self.accounts.len() - 1))
+        Ok(Some(self.held.accounts.len() - 1))
     }
 
-    fn hold_slot(&mut self, storage: StorageId, slot: &U256, value: U256) -> Result<(), Busy> {
-        let (table, key) = (&self.tables.slots, (storage, *slot));
-        let id = match lock_existing(table, &key)? {
+    fn hold_slot(&mut self, key: SlotKey, value: U256, read: Option<u32>) -> Result<(), Busy> {
+        let table = &self.tables.slots;
+        let id = match lock_existing(table, &key, read)? {
             Found::Locked(id) => id,
             Found::Taken(id) => {
-                if let Some(held) = self.slots.iter_mut().find(|held| held.id == id) {
+                if let Some(held) = self.held.slots.iter_mut().find(|held| held.id == id) {
                     held.after = value;
                     return Ok(());
                 }
                 wait_for(table, id, &key)?
             }
             Found::Absent(gap) if value.is_zero() => {
-                self.nothing.push(Nothing::Slot(key, gap));
+                self.held.nothing.push(Nothing::Slot(key, gap));
                 return Ok(());
             }
             Found::Absent(_) => make(table, &key)?,
         };
         let cell = table.entries.read_locked(id);
-        self.slots.push(HeldSlot {
+        self.held.slots.push(HeldSlot {
             id,
             cell,
             after: value,
         });
         Ok(())
     }
+}
 
-    /// Checks that what the commit relies on and has not locked is as it was: accounts whose slots are written have the
-    /// storage the slots are of, and where there was nothing there is nothing. To be asked after the sequence was taken, as
-    /// [`validate`](Self::validate) is: an earlier commit may have been about to write there.
-    pub(crate) fn check_unlocked(&self) -> Result<(), Busy> {
-        for (account, storage) in &self.owners {
-            if self.storage_now(*account)? != *storage {
-                return Err(Busy);
-            }
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        let held = &mut *self.held;
+        for slot in held.slots.drain(..) {
+            self.tables.slots.unlock_or_free(slot.id, self.floor);
         }
-        for nothing in &self.nothing {
-            let still = match nothing {
-                Nothing::Account(address, gap) => {
-                    self.tables.accounts.holds(*gap) || self.is_account_absent(address)?
-                }
-                Nothing::Storage(address) => self.storage_of_address(address)?.is_none(),
-                Nothing::Slot(key, gap) => self.tables.slots.holds(*gap) || self.is_slot_absent(key)?,
-            };
-            if !still {
-                return Err(Busy);
-            }
+        for account in held.accounts.drain(..) {
+            self.tables.accounts.unlock_or_free(account.id, self.floor);
         }
-        Ok(())
+        for storage in held.made.drain(..) {
+            self.tables.storages.free(storage);
+        }
+        held.owners.clear();
+        held.nothing.clear();
+        held.shrink();
+    }
+}
+
+impl HeldAccount {
+    fn balance_after(&self) -> U256 {
+        self.after.map_or(U256::ZERO, |after| after.account.balance)
     }
 
-    /// The storage of an account, as it was before this commit.
-    fn storage_now(&self, account: u32) -> Result<StorageId, Busy> {
-        let entries = &self.tables.accounts.entries;
-        // Nearly always it is not locked, so not one of this commit's, of which there may be thousands.
-        let read = match entries.try_read(account, 1) {
-            Ok(read) => read,
-            Err(Busy) => match self.accounts.iter().find(|held| held.id == account) {
-                Some(held) => return Ok(storage_of(&held.cell.value)),
-                None => entries.try_read(account, PATIENCE)?,
-            },
-        };
-        match read {
-            Some((_, cell)) => self.storage_in(&cell),
-            None => Ok(StorageId::NONE),
-        }
-    }
-
-    /// The storage of an account that is not locked. One storage stays the same; that there is none may be the doing of a
-    /// later commit, and what was there before it is no longer known.
-    fn storage_in(&self, account: &Cell) -> Result<StorageId, Busy> {
-        match storage_of(&account.value) {
-            StorageId::NONE if account.sequence > self.sequence => Err(Busy),
-            storage => Ok(storage),
-        }
-    }
-
-    /// Whether an entry that is not locked has no value. As with [storages](Self::storage_in), only an earlier commit's word
-    /// counts.
-    fn is_absent(&self, cell: &Cell) -> Result<bool, Busy> {
-        if cell.sequence > self.sequence {
-            Err(Busy)
-        } else {
-            Ok(cell.value == ABSENT)
-        }
-    }
-
-    /// The storage of an address, as it was before this commit.
-    fn storage_of_address(&self, address: &Address) -> Result<StorageId, Busy> {
-        match self.tables.accounts.try_lookup(address) {
-            Ok(Lookup::Entry(_, cell)) => self.storage_in(&cell),
-            Ok(Lookup::Absent(_)) => Ok(StorageId::NONE),
-            Err(Busy) => {
-                let entries = &self.tables.accounts.entries;
-                let held = self.accounts.iter().find(|held| entries.key(held.id) == *address);
-                held.map(|held| storage_of(&held.cell.value)).ok_or(Busy)
-            }
-        }
-    }
-
-    /// Checks that what was read is as it was.
-    pub(crate) fn validate(&self, reads: &ReadSet) -> Result<(), Failed> {
-        for read in &reads.accounts {
-            let holds = match read.seen {
-                Seen::Value { id, sequence } => self.is_account_as_seen(&read.address, id, sequence),
-                Seen::Absent(Some(gap)) if self.tables.accounts.holds(gap) => true,
-                Seen::Absent(_) => self.is_account_absent(&read.address)?,
-            };
-            if !holds {
-                return Err(conflict(StateKey::Account(read.address)));
-            }
-        }
-        for read in &reads.slots {
-            if !self.holds_slot(read)? {
-                return Err(conflict(StateKey::Slot(read.address, read.slot)));
-            }
-        }
-        Ok(())
-    }
-
-    fn is_account_as_seen(&self, address: &Address, id: u32, seen: u64) -> bool {
-        let held = || self.accounts.iter().any(|held| held.id == id);
-        is_as_seen(self.tables.accounts.entries.sequence(id), seen, held)
-            && self.tables.accounts.entries.key(id) == *address
-    }
-
-    fn is_account_absent(&self, address: &Address) -> Result<bool, Busy> {
-        match self.tables.accounts.try_lookup(address) {
-            Ok(Lookup::Absent(_)) => Ok(true),
-            Ok(Lookup::Entry(_, cell)) => self.is_absent(&cell),
-            Err(Busy) => {
-                let entries = &self.tables.accounts.entries;
-                let held = self.accounts.iter().find(|held| entries.key(held.id) == *address);
-                held.map(|held| held.before.is_none()).ok_or(Busy)
-            }
-        }
-    }
-
-    fn holds_slot(&self, read: &SlotRead) -> Result<bool, Busy> {
-        let storage = match read.account {
-            Some(account) if self.tables.accounts.entries.key(account) == read.address => {
-                self.storage_now(account)?
-            }
-            _ => self.storage_of_address(&read.address)?,
-        };
-        match read.seen {
-            Seen::Value { id, sequence } => {
-                let held = || self.slots.iter().any(|held| held.id == id);
-                Ok(storage == read.storage
-                    && is_as_seen(self.tables.slots.entries.sequence(id), sequence, held)
-                    && self.tables.slots.entries.key(id) == (read.storage, read.slot))
-            }
-            Seen::Absent(_) if storage.is_none() => Ok(true),
-            Seen::Absent(Some(gap)) if storage == read.storage && self.tables.slots.holds(gap) => Ok(true),
-            Seen::Absent(_) => self.is_slot_absent(&(storage, read.slot)),
-        }
-    }
-
-    fn is_slot_absent(&self, key: &SlotKey) -> Result<bool, Busy> {
-        match self.tables.slots.try_lookup(key) {
-            Ok(Lookup::Absent(_)) => Ok(true),
-            Ok(Lookup::Entry(_, cell)) => self.is_absent(&cell),
-            Err(Busy) => {
-                let entries = &self.tables.slots.entries;
-                let held = self.slots.iter().find(|held| entries.key(held.id) == *key);
-                held.map(|held| held.cell.value == ABSENT).ok_or(Busy)
+    /// An account that does not exist is made, unless it would be empty.
+    fn set_balance_after(&mut self, balance: U256) {
+        match &mut self.after {
+            Some(after) => after.account.balance = balance,
+            None if balance.is_zero() => {}
+            None => {
+                let account = Account {
+                    balance,
+                    ..Account::default()
+                };
+                self.after = Some(AccountRecord {
+                    account,
+                    storage: StorageId::NONE,
+                });
             }
         }
     }
 }
 
-impl Drop for Batch<'_> {
-    fn drop(&mut self) {
-        for held in self.slots.drain(..) {
-            self.tables.slots.unlock_or_free(held.id, self.floor);
+impl Held {
+    /// Puts what is held in the order of ids, so that looking for one of thousands is no walk over them.
+    fn sort_many(&mut self) {
+        if self.accounts.len() > FEW {
+            self.accounts.sort_unstable_by_key(|held| held.id);
         }
-        for held in self.accounts.drain(..) {
-            self.tables.accounts.unlock_or_free(held.id, self.floor);
-        }
-        for storage in self.made.drain(..) {
-            self.tables.storages.free(storage);
+        if self.slots.len() > FEW {
+            self.slots.sort_unstable_by_key(|held| held.id);
         }
     }
+
+    /// A locked account. Only after everything was locked.
+    fn account(&self, id: u32) -> Option<&HeldAccount> {
+        find(&self.accounts, id, |held| held.id)
+    }
+
+    /// A locked slot. Only after everything was locked.
+    fn slot(&self, id: u32) -> Option<&HeldSlot> {
+        find(&self.slots, id, |held| held.id)
+    }
+
+    fn shrink(&mut self) {
+        self.accounts.shrink_to(KEPT);
+        self.slots.shrink_to(KEPT);
+        self.made.shrink_to(KEPT);
+        self.owners.shrink_to(KEPT);
+        self.nothing.shrink_to(KEPT);
+    }
+}
+
+/// Entries that are looked through one by one.
+const FEW: usize = 16;
+
+fn find<T>(held: &[T], id: u32, id_of: impl Fn(&T) -> u32) -> Option<&T> {
+    if held.len() <= FEW {
+        return held.iter().find(|held| id_of(held) == id);
+    }
+    let place = held.binary_search_by_key(&id, id_of).ok()?;
+    Some(&held[place])
 }
 
 /// Whether a change touches slots and nothing else.
 fn is_storage_only(change: &AccountChange) -> bool {
     change.fate == Fate::Kept && change.nonce.is_none() && change.balance.is_none() && change.code.is_none()
-}
-
-fn is_as_seen(now: Option<(u64, Lock)>, seen: u64, held: impl FnOnce() -> bool) -> bool {
-    match now {
-        Some((sequence, Lock::Free)) => sequence == seen,
-        Some((sequence, Lock::Taken)) => sequence == seen && held(),
-        None => false,
-    }
 }
 
 const fn conflict(key: StateKey) -> Failed {
@@ -391,8 +368,15 @@ enum Found {
     Absent(Gap),
 }
 
-/// Locks the entry of a key if there is one and nobody else has.
-fn lock_existing<L: crate::entry::Layout>(table: &Table<L>, key: &L::Key) -> Result<Found, Busy> {
+/// Locks the entry of a key if there is one and nobody else has. What was `read` is the entry it had then.
+fn lock_existing<L: Layout>(table: &Table<L>, key: &L::Key, read: Option<u32>) -> Result<Found, Busy> {
+    // One that has ended since looks like the key of zeros; it cannot be locked.
+    if let Some(id) = read
+        && table.entries.key(id) == *key
+        && table.entries.try_lock(id, 0)
+    {
+        return confirm(table, id, key).map(Found::Locked);
+    }
     let id = match table.find_unread(key) {
         Ok(id) => id,
         Err(gap) => return Ok(Found::Absent(gap)),
@@ -403,7 +387,7 @@ fn lock_existing<L: crate::entry::Layout>(table: &Table<L>, key: &L::Key) -> Res
     Ok(Found::Taken(id))
 }
 
-fn wait_for<L: crate::entry::Layout>(table: &Table<L>, id: u32, key: &L::Key) -> Result<u32, Busy> {
+fn wait_for<L: Layout>(table: &Table<L>, id: u32, key: &L::Key) -> Result<u32, Busy> {
     if table.entries.try_lock(id, PATIENCE) {
         confirm(table, id, key)
     } else {
@@ -411,14 +395,14 @@ fn wait_for<L: crate::entry::Layout>(table: &Table<L>, id: u32, key: &L::Key) ->
     }
 }
 
-fn make<L: crate::entry::Layout>(table: &Table<L>, key: &L::Key) -> Result<u32, Busy> {
+fn make<L: Layout>(table: &Table<L>, key: &L::Key) -> Result<u32, Busy> {
     table
         .insert_locked(key)
         .or_else(|known| wait_for(table, known, key))
 }
 
 /// A locked entry may be another key's by now.
-fn confirm<L: crate::entry::Layout>(table: &Table<L>, id: u32, key: &L::Key) -> Result<u32, Busy> {
+fn confirm<L: Layout>(table: &Table<L>, id: u32, key: &L::Key) -> Result<u32, Busy> {
     if table.entries.key(id) == *key {
         Ok(id)
     } else {
@@ -426,6 +410,3 @@ fn confirm<L: crate::entry::Layout>(table: &Table<L>, id: u32, key: &L::Key) -> 
         Err(Busy)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -9,14 +9,15 @@ use rapid_primitives::{AccountChange, CommitSequence};
 use revm::bytecode::Bytecode;
 
 use crate::{
-    Conflict, ReadSet,
+    Commit, Conflict, ReadSet,
     account::{AccountParts, AccountRecord},
     batch::{Batch, HeldAccount, HeldSlot},
     entry::{ABSENT, Busy, Cell, Value},
     state::Shared,
     storages::StorageId,
-    sync::{atomic::Ordering::Relaxed, pause},
+    sync::pause,
     undo::{Record, Ring, Target},
+    writers::Workspace,
 };
 
 /// Why an attempt did not commit.
@@ -34,17 +35,39 @@ impl From<Busy> for Failed {
 }
 
 impl Shared {
-    /// Commits; the caller holds the writer that `ring` belongs to.
+    /// Commits; the caller holds the writer that the workspace is of. Leaves the balances after each credit.
     pub(crate) fn commit(
         &self,
-        ring: &mut Ring,
-        reads: &ReadSet,
-        changes: &[AccountChange],
+        workspace: &mut Workspace,
+        commit: &Commit<'_>,
+        balances: &mut Vec<U256>,
     ) -> Result<CommitSequence, Conflict> {
-        let codes = self.tables.parts.codes.analyse_new(changes);
+        let codes = self.tables.parts.codes.analyse_new(commit.changes);
+        let sequence = self.commit_with(workspace, commit.reads, &codes, |batch| {
+            for change in commit.changes {
+                batch.add(change)?;
+            }
+            balances.clear();
+            for credit in commit.credits {
+                balances.push(batch.credit(credit)?);
+            }
+            Ok(())
+        })?;
+        workspace.withheld.add(commit.withheld);
+        Ok(sequence)
+    }
+
+    /// Commits what `fill` puts into a batch, which may be asked more than once.
+    pub(crate) fn commit_with(
+        &self,
+        workspace: &mut Workspace,
+        reads: &ReadSet,
+        codes: &[(B256, Bytecode)],
+        mut fill: impl FnMut(&mut Batch<'_>) -> Result<(), Failed>,
+    ) -> Result<CommitSequence, Conflict> {
         let mut spins = 0;
         loop {
-            match self.attempt(ring, reads, changes, &codes) {
+            match self.attempt(workspace, reads, codes, &mut fill) {
                 Ok(sequence) => return Ok(CommitSequence(sequence)),
                 Err(Failed::Conflict(conflict)) => {
                     metrics::counter!("rapid_reth_state_conflicts_total").increment(1);
@@ -57,33 +80,32 @@ impl Shared {
 
     fn attempt(
         &self,
-        ring: &mut Ring,
+        workspace: &mut Workspace,
         reads: &ReadSet,
-        changes: &[AccountChange],
         codes: &[(B256, Bytecode)],
+        fill: &mut impl FnMut(&mut Batch<'_>) -> Result<(), Failed>,
     ) -> Result<u64, Failed> {
-        let mut batch = Batch::new(&self.tables, self.leases.floor());
-        for change in changes {
-            batch.add(change)?;
-        }
+        let Workspace { ring, held, .. } = workspace;
+        let mut batch = Batch::new(&self.tables, self.leases.floor(), reads, held);
+        fill(&mut batch)?;
         let sequence = self.take_sequence();
         batch.sequenced(sequence);
-        batch.validate(reads)?;
+        batch.validate()?;
         batch.check_unlocked()?;
         self.tables.parts.codes.insert(codes.iter().cloned());
-        let writer = Writer {
+        let writing = Writing {
             shared: self,
             ring,
             sequence,
             cut: self.cuts.newest(),
         };
-        writer.write(batch);
+        writing.write(batch);
         Ok(sequence)
     }
 }
 
 /// A commit that can no longer fail.
-pub(crate) struct Writer<'a> {
+pub(crate) struct Writing<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) ring: &'a mut Ring,
     pub(crate) sequence: u64,
@@ -91,27 +113,21 @@ pub(crate) struct Writer<'a> {
     pub(crate) cut: u64,
 }
 
-impl Writer<'_> {
+impl Writing<'_> {
     fn write(mut self, mut batch: Batch<'_>) {
-        for storage in batch.take_made() {
+        let held = batch.held();
+        for storage in held.made.drain(..) {
             self.shared.tables.storages.commit(storage);
-            if !batch.ends_with(storage) {
+            if !ends_with(&held.accounts, storage) {
                 self.bury(storage);
             }
         }
-        for held in batch.take_slots() {
-            self.write_slot(&held);
+        for slot in held.slots.drain(..) {
+            self.write_slot(&slot);
         }
-        for held in batch.take_accounts() {
-            self.write_account(&held);
+        for account in held.accounts.drain(..) {
+            self.write_account(&account);
         }
-        self.tell_bytes();
-    }
-
-    /// Adds what was kept to the total.
-    pub(crate) fn tell_bytes(&mut self) {
-        let untold = std::mem::take(&mut self.ring.untold_bytes);
-        self.shared.retained_bytes.fetch_add(untold, Relaxed);
     }
 
     /// Writes and unlocks an account.
@@ -175,6 +191,14 @@ impl Writer<'_> {
         };
         self.ring.push(&self.shared.tables.undo, &record)
     }
+}
+
+/// Whether an account has this storage at the end of a commit.
+fn ends_with(accounts: &[HeldAccount], storage: StorageId) -> bool {
+    accounts
+        .iter()
+        .rev()
+        .any(|held| held.after.is_some_and(|after| after.storage == storage))
 }
 
 /// What an account is after a change: its fields, and the storage that stays its own.

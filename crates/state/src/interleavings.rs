@@ -13,6 +13,7 @@
 mod drafts;
 mod entries;
 mod versions;
+mod writers;
 
 use rapid_primitives::{AccountChange, CommitSequence};
 use shuttle::{

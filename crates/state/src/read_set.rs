@@ -8,6 +8,9 @@ use revm::bytecode::Bytecode;
 
 use crate::{State, entry::ABSENT, index::Gap, storages::StorageId, table::Lookup};
 
+/// Reads of a kind up to which walking over them is quicker than searching the index.
+const FEW: usize = 16;
+
 /// Keys a writer read, each with the commit that wrote the value it saw.
 ///
 /// What was absent holds as long as it is absent when the writer commits. An empty read set always holds. Its size is
@@ -25,6 +28,15 @@ pub(crate) enum Seen {
     Value { id: u32, sequence: u64 },
     /// No value; where there was no entry either, the gap.
     Absent(Option<Gap>),
+}
+
+impl Seen {
+    const fn entry(&self) -> Option<u32> {
+        match self {
+            Self::Value { id, .. } => Some(*id),
+            Self::Absent(_) => None,
+        }
+    }
 }
 
 impl From<Lookup> for Seen {
@@ -76,6 +88,32 @@ impl ReadSet {
     #[must_use]
     pub const fn len(&self) -> usize {
         self.accounts.len() + self.slots.len()
+    }
+
+    /// The entry that an account was read from.
+    pub(crate) fn entry_of_account(&self, address: &Address) -> Option<u32> {
+        if self.accounts.len() > FEW {
+            return None;
+        }
+        let of_address = |read: &&AccountRead| read.address == *address;
+        self.accounts.iter().find(of_address)?.seen.entry()
+    }
+
+    /// The entry that an account was read from, or was found in when a slot of it was read.
+    pub(crate) fn entry_of_owner(&self, address: &Address) -> Option<u32> {
+        self.entry_of_account(address).or_else(|| {
+            let first = self.slots.first().filter(|read| read.address == *address)?;
+            first.account
+        })
+    }
+
+    /// The entry that a slot was read from.
+    pub(crate) fn entry_of_slot(&self, address: &Address, slot: &U256) -> Option<u32> {
+        if self.slots.len() > FEW {
+            return None;
+        }
+        let of_slot = |read: &&SlotRead| read.slot == *slot && read.address == *address;
+        self.slots.iter().find(of_slot)?.seen.entry()
     }
 
     /// Forgets all reads and keeps the memory for the next transaction.

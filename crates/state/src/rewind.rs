@@ -9,7 +9,7 @@ use crate::{
     State, VersionGone,
     account::AccountRecord,
     batch::{HeldAccount, HeldSlot},
-    commit::Writer,
+    commit::Writing,
     net_change::{NetChange, StorageChange},
     storages::StorageId,
     tables::Tables,
@@ -31,15 +31,15 @@ impl State {
     ) -> Result<(CommitSequence, Vec<AccountChange>), VersionGone> {
         let shared = &self.0;
         let _past_stays = shared.trimming.lock();
-        let mut rings = shared.writers.all();
-        let newest = shared.cut_now().0;
+        let mut all = shared.writers.all();
+        let newest = shared.cut_now(&mut all).0;
         if version.0 < shared.leases.floor() || !shared.cuts.contains(version.0) {
             return Err(shared.version_gone(version.0));
         }
         let undo = &shared.tables.undo;
-        let mut touched: Vec<_> = rings
+        let mut touched: Vec<_> = all
             .iter()
-            .flat_map(|ring| ring.since(undo, version.0))
+            .flat_map(|workspace| workspace.ring.since(undo, version.0))
             .map(|record| record.target)
             .collect();
         touched.sort_unstable();
@@ -47,9 +47,9 @@ impl State {
         let sequence = shared.take_sequence();
         let mut rewind = Rewind {
             tables: &shared.tables,
-            writer: Writer {
+            writing: Writing {
                 shared,
-                ring: &mut rings[0],
+                ring: &mut all.first().ring,
                 sequence,
                 cut: newest,
             },
@@ -61,8 +61,8 @@ impl State {
         }
         let net = rewind.finish();
         shared.rewinds.lock().note(sequence, version.0);
-        shared.cut_now();
-        drop(rings);
+        shared.cut_now(&mut all);
+        drop(all);
         let changes = net
             .into_iter()
             .filter_map(|net| net.into_change(|hash| shared.tables.parts.codes.get(hash)));
@@ -73,7 +73,7 @@ impl State {
 /// A rewind under way; no commit and no trimming is.
 struct Rewind<'a> {
     tables: &'a Tables,
-    writer: Writer<'a>,
+    writing: Writing<'a>,
     version: u64,
     accounts: BTreeMap<Address, Rewound>,
 }
@@ -109,7 +109,7 @@ impl Rewind<'_> {
             before: tables.parts.decode(&cell.value),
             after: tables.parts.decode(&tables.undo.value_at(&cell, self.version)),
         };
-        self.writer.write_account(&held);
+        self.writing.write_account(&held);
         if held.before != held.after {
             let rewound = Rewound {
                 before: held.before,
@@ -133,7 +133,7 @@ impl Rewind<'_> {
             cell,
             after: U256::from_limbs(self.tables.undo.value_at(&cell, self.version)),
         };
-        self.writer.write_slot(&held);
+        self.writing.write_slot(&held);
         if held.cell.value != *held.after.as_limbs() {
             self.note_slot(storage, slot, held.after);
         }
@@ -155,8 +155,7 @@ impl Rewind<'_> {
         rewound.slots.push((storage, slot, value));
     }
 
-    fn finish(mut self) -> Vec<NetChange> {
-        self.writer.tell_bytes();
+    fn finish(self) -> Vec<NetChange> {
         let tables = self.tables;
         self.accounts
             .into_iter()

@@ -8,7 +8,7 @@ use rapid_primitives::{Account, AccountChange, CommitSequence, ReadState};
 use revm::bytecode::Bytecode;
 
 use crate::{
-    Conflict, OutOfMemory, ReadSet, Recording, Snapshot, StateConfig, VersionGone,
+    Commit, Conflict, OutOfMemory, ReadSet, Recording, Snapshot, StateConfig, VersionGone,
     account::storage_of,
     cuts::Cuts,
     lease::{Hold, Lease, Leases},
@@ -22,7 +22,7 @@ use crate::{
     },
     table::Lookup,
     tables::Tables,
-    writers::Writers,
+    writers::{AllWriters, Writers},
 };
 
 /// The state. Clones are handles to the same state.
@@ -41,7 +41,7 @@ pub struct StateUsage {
     pub slot_entries: usize,
     /// Bytes of the tables: entries and indexes, without code.
     pub table_bytes: usize,
-    /// Bytes of the past, as [`StateConfig`] counts them.
+    /// Bytes of the past at the last cut, as [`StateConfig`] counts them.
     pub retained_bytes: usize,
     /// Versions that snapshots hold, the published one included.
     pub leased_versions: usize,
@@ -55,8 +55,8 @@ pub(crate) struct Shared {
     /// Last sequence taken.
     pub(crate) sequence: AtomicU64,
     pub(crate) cuts: Cuts,
-    /// Added to before a writer's lock is given back and subtracted from by who had that lock later, so it is never below zero;
-    /// relaxed.
+    /// Up to the newest version; each cut adds what was kept since. Only what is from before the floor, which is a version, is
+    /// subtracted, so it is never below zero; relaxed.
     pub(crate) retained_bytes: AtomicUsize,
     pub(crate) leases: Arc<Leases>,
     pub(crate) published: ArcSwap<Lease>,
@@ -121,7 +121,8 @@ impl State {
     }
 
     /// A version that is still retained. Versions are [cuts](Self::cut), and the sequence of the newest commit, of which
-    /// this makes one.
+    /// this makes one, unless fees are [withheld](crate::Commit::withheld): then that is not a version, and the cut is
+    /// after it.
     ///
     /// # Errors
     /// [`VersionGone`] when the version was trimmed, is not committed yet, or is none.
@@ -166,8 +167,14 @@ impl State {
     /// # Errors
     /// [`Conflict`] with the first key that changed; nothing was written.
     pub fn commit(&self, reads: &ReadSet, changes: &[AccountChange]) -> Result<CommitSequence, Conflict> {
-        let mut ring = self.0.writers.mine();
-        self.0.commit(&mut ring, reads, changes)
+        let commit = Commit {
+            reads,
+            changes,
+            credits: &[],
+            withheld: U256::ZERO,
+        };
+        let mut workspace = self.0.writers.mine();
+        self.0.commit(&mut workspace, &commit, &mut Vec::new())
     }
 
     /// Sequence of the newest commit, which may be in flight still; 0 before the first.
@@ -177,13 +184,13 @@ impl State {
     }
 
     /// A clean cut, and a version from now on: all commits up to the returned sequence are complete, and all later ones
-    /// will be above it. What is overwritten before the next cut leaves no trace.
+    /// will be above it. What is overwritten before the next cut leaves no trace. Fees that were
+    /// [withheld](crate::Commit::withheld) become part of the state, as the last commit before the cut.
     ///
     /// Waits for the commits in flight and holds up new ones for that moment.
     #[must_use]
     pub fn cut(&self) -> CommitSequence {
-        let _no_commits = self.0.writers.all();
-        self.0.cut_now()
+        self.0.cut_now(&mut self.0.writers.all())
     }
 
     /// Makes a version the published one, then forgets versions beyond the configured bounds.
@@ -192,7 +199,8 @@ impl State {
     /// never torn.
     ///
     /// # Panics
-    /// If no commit took the sequence yet, or if it is neither a cut nor the newest.
+    /// If no commit took the sequence yet, or if it is neither a cut nor the newest, of which it makes one as
+    /// [`get_at`](Self::get_at) does.
     pub fn publish(&self, version: CommitSequence) {
         let cut = self.cut();
         assert!(
@@ -250,8 +258,10 @@ impl State {
 }
 
 impl Shared {
-    /// Makes the newest sequence a version; the caller sees to it that no commit is in flight.
-    pub(crate) fn cut_now(&self) -> CommitSequence {
+    /// Makes a version of all that was committed, and of the fees withheld.
+    pub(crate) fn cut_now(&self, all: &mut AllWriters<'_>) -> CommitSequence {
+        self.pay_withheld(all);
+        self.tell_bytes(all);
         let newest = self.sequence.load(SeqCst);
         self.cuts.note(newest);
         CommitSequence(newest)

@@ -50,7 +50,7 @@ impl Shared {
         let oldest = self
             .writers
             .iter()
-            .filter_map(|ring| Some((ring.nth(undo, 0)?, ring.nth(undo, BATCH)?)));
+            .filter_map(|workspace| Some((workspace.ring.nth(undo, 0)?, workspace.ring.nth(undo, BATCH)?)));
         let (first, wanted) = oldest.min()?;
         let wanted = self.cuts.from(wanted)?.min(self.published.load().version());
         let mut floor = self.leases.raise_floor_to_leases(wanted);
@@ -73,14 +73,14 @@ impl Shared {
         let undo = &self.tables.undo;
         for writer in 0..self.writers.len() {
             loop {
-                let batch = self.writers.get(writer).oldest(undo, floor, BATCH);
+                let batch = self.writers.get(writer).ring.oldest(undo, floor, BATCH);
                 if batch.is_empty() {
                     break;
                 }
                 for (index, record) in &batch {
                     self.forget(sweep, *index, record, floor);
                 }
-                self.writers.get(writer).forget(undo, batch.len());
+                self.writers.get(writer).ring.forget(undo, batch.len());
                 self.retained_bytes.fetch_sub(batch.len() * RECORD_BYTES, Relaxed);
             }
         }

@@ -173,7 +173,7 @@ pub(crate) struct Ring {
     skipped: u32,
     /// Records in the last chunk.
     filled: u32,
-    /// Bytes added since the total was last told.
+    /// Bytes added since the last cut, which adds them to the total.
     pub(crate) untold_bytes: usize,
 }
 

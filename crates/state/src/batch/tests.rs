@@ -41,7 +41,8 @@ fn writing_nothing_is_noticed_to_be_something_when_another_was_first() {
     ];
     for (nothing, first) in cases {
         let (state, _draft) = state();
-        let mut batch = Batch::new(&state.0.tables, 0);
+        let (reads, mut held) = Default::default();
+        let mut batch = Batch::new(&state.0.tables, 0, &reads, &mut held);
         batch.add(&nothing).unwrap();
         batch.sequenced(state.0.take_sequence());
         assert_eq!(batch.check_unlocked(), Ok(()));
@@ -74,25 +75,29 @@ fn what_is_absent_again_was_not_always() {
         state
             .commit(&ReadSet::new(), std::slice::from_ref(&first))
             .unwrap();
-        let mut batch = Batch::new(&state.0.tables, 0);
-        batch.sequenced(state.0.take_sequence());
+        let (mut first_held, mut other_held) = Default::default();
+        let mut of_slot = Batch::new(&state.0.tables, 0, &slot, &mut first_held);
+        let mut of_account = Batch::new(&state.0.tables, 0, &account, &mut other_held);
+        of_slot.sequenced(state.0.take_sequence());
+        of_account.sequenced(state.0.take_sequence());
         state
             .commit(&ReadSet::new(), std::slice::from_ref(&last))
             .unwrap();
-        assert!(matches!(batch.validate(&slot), Err(Failed::Busy)), "{first:?}");
+        assert!(matches!(of_slot.validate(), Err(Failed::Busy)), "{first:?}");
         let other = first.address != Address::repeat_byte(4);
-        assert!(batch.validate(&account).is_ok() == other);
-        batch.sequenced(state.0.take_sequence());
-        assert!(batch.validate(&slot).is_ok(), "it is absent as it was");
+        assert!(of_account.validate().is_ok() == other);
+        of_slot.sequenced(state.0.take_sequence());
+        assert!(of_slot.validate().is_ok(), "it is absent as it was");
     }
 }
 
 #[test]
 fn an_account_that_only_a_draft_has_is_locked_to_write_nothing() {
     let (state, _draft) = state();
-    let mut batch = Batch::new(&state.0.tables, 0);
+    let (reads, mut held, mut others) = Default::default();
+    let mut batch = Batch::new(&state.0.tables, 0, &reads, &mut held);
     batch.add(&change(3, None, &[(2, 7)])).unwrap();
-    let mut other = Batch::new(&state.0.tables, 0);
+    let mut other = Batch::new(&state.0.tables, 0, &reads, &mut others);
     assert_eq!(other.add(&change(3, Some(1), &[])), Err(Busy));
 }
 
@@ -104,9 +109,10 @@ fn an_account_that_another_is_making_is_not_taken_for_absent() {
     reader.storage(&address, &U256::ONE).unwrap();
     let reads = reader.take_reads();
     let tables = &state.0.tables;
-    let batch = Batch::new(tables, 0);
+    let mut held = Held::default();
+    let batch = Batch::new(tables, 0, &reads, &mut held);
     let made = tables.accounts.insert_locked(&address).unwrap();
-    assert!(matches!(batch.validate(&reads), Err(Failed::Busy)));
+    assert!(matches!(batch.validate(), Err(Failed::Busy)));
     tables.accounts.unlock_or_free(made, 0);
-    assert!(batch.validate(&reads).is_ok());
+    assert!(batch.validate().is_ok());
 }

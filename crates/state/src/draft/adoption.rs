@@ -7,7 +7,7 @@ use super::{DraftSlot, Layer};
 use crate::{
     account::AccountRecord,
     batch::{HeldAccount, HeldSlot},
-    commit::Writer,
+    commit::Writing,
     state::Shared,
     storages::StorageId,
 };
@@ -22,8 +22,8 @@ impl Shared {
         base: u64,
         layers: impl Iterator<Item = &'a Layer>,
     ) -> Result<CommitSequence, CommitSequence> {
-        let mut rings = self.writers.all();
-        let newest = self.cut_now();
+        let mut all = self.writers.all();
+        let newest = self.cut_now(&mut all);
         {
             let rewinds = self.rewinds.lock();
             if rewinds.origin(base) != rewinds.origin(newest.0) {
@@ -32,14 +32,14 @@ impl Shared {
         }
         let adoption = Adoption::of(self, layers);
         let sequence = self.take_sequence();
-        let writer = Writer {
+        let writing = Writing {
             shared: self,
-            ring: &mut rings[0],
+            ring: &mut all.first().ring,
             sequence,
             cut: newest.0,
         };
-        adoption.write(writer);
-        Ok(self.cut_now())
+        adoption.write(writing);
+        Ok(self.cut_now(&mut all))
     }
 }
 
@@ -78,8 +78,8 @@ impl Adoption {
         adoption
     }
 
-    fn write(self, mut writer: Writer<'_>) {
-        let tables = &writer.shared.tables;
+    fn write(self, mut writing: Writing<'_>) {
+        let tables = &writing.shared.tables;
         let alive: HashSet<StorageId> = self
             .accounts
             .values()
@@ -89,7 +89,7 @@ impl Adoption {
         for storage in self.made {
             // One that became part of the state before was buried when it was no account's any more.
             if tables.storages.commit(storage) && !alive.contains(&storage) {
-                writer.bury(storage);
+                writing.bury(storage);
             }
         }
         for (id, slot) in self
@@ -105,7 +105,7 @@ impl Adoption {
                 "{key:?} has left its entry"
             );
             let cell = tables.slots.entries.read_locked(id);
-            writer.write_slot(&HeldSlot {
+            writing.write_slot(&HeldSlot {
                 id,
                 cell,
                 after: slot.after,
@@ -117,13 +117,12 @@ impl Adoption {
                 "account {id} has left its entry"
             );
             let cell = tables.accounts.entries.read_locked(id);
-            writer.write_account(&HeldAccount {
+            writing.write_account(&HeldAccount {
                 id,
                 cell,
                 before: tables.parts.decode(&cell.value),
                 after,
             });
         }
-        writer.tell_bytes();
     }
 }

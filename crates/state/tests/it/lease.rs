@@ -27,9 +27,10 @@ fn commit_until(state: &State, unbounded_bytes: usize) {
         count += 1;
         let before = state.usage().retained_bytes;
         let changes = [balance(address(0), count), slots(address(1), &[(1, count)])];
-        let committed = state.commit(&ReadSet::new(), &changes).unwrap();
+        state.commit(&ReadSet::new(), &changes).unwrap();
+        let cut = state.cut();
         added += state.usage().retained_bytes - before;
-        state.publish(committed);
+        state.publish(cut);
     }
 }
 

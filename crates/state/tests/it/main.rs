@@ -8,5 +8,7 @@ mod lease;
 mod model;
 mod property;
 mod rewind;
+mod serial;
 mod soak;
 mod stress;
+mod writer;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, Bytes, U256};
 use rapid_primitives::{Account, AccountChange, CodeChange, Fate, ReadState};
-use rapid_state::{Snapshot, VersionGone};
+use rapid_state::{Credit, Snapshot, VersionGone};
 
 /// Accounts and slots that tests use.
 pub(crate) const ADDRESSES: u8 = 6;
@@ -83,6 +83,18 @@ impl Model {
                 self.0.insert(change.address, (account, storage));
             }
         }
+    }
+
+    /// Adds wei to an account; returns what it has then.
+    pub(crate) fn credit(&mut self, credit: &Credit) -> U256 {
+        if credit.wei.is_zero() {
+            return self
+                .account(&credit.address)
+                .map_or(U256::ZERO, |account| account.balance);
+        }
+        let (account, _) = self.0.entry(credit.address).or_default();
+        account.balance += credit.wei;
+        account.balance
     }
 
     pub(crate) fn account(&self, address: &Address) -> Option<Account> {

@@ -2,16 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, KECCAK256_EMPTY, U256};
 use proptest::{collection::vec, prelude::*, sample::Index};
 use rapid_primitives::{AccountChange, CommitSequence, Fate, ReadState};
-use rapid_state::{Draft, ReadSet, Snapshot, State, StateConfig, StateUsage};
+use rapid_state::{
+    Commit, Conflict, Credit, Draft, ReadSet, Snapshot, State, StateConfig, StateKey, StateUsage, Writer,
+};
 
 use crate::model::{ADDRESSES, Model, SLOTS, address, code};
 
 #[derive(Clone, Debug)]
 enum Step {
     Commit(Vec<AccountChange>),
+    /// By one of two writers, with credits and a fee withheld.
+    Write {
+        second: bool,
+        changes: Vec<AccountChange>,
+        credits: Vec<Credit>,
+        withheld: u64,
+    },
+    WithholdFor(u8),
     Cut,
     Race {
         read: Vec<(Address, U256)>,
@@ -66,6 +76,13 @@ fn changes() -> impl Strategy<Value = Vec<AccountChange>> {
     vec(change(), 0..4)
 }
 
+fn credit() -> impl Strategy<Value = Credit> {
+    (0..ADDRESSES, 0..3u64).prop_map(|(index, wei)| Credit {
+        address: address(index),
+        wei: U256::from(wei),
+    })
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let index = any::<Index>;
     let keys = vec(
@@ -74,6 +91,10 @@ fn step() -> impl Strategy<Value = Step> {
     );
     prop_oneof![
         6 => changes().prop_map(Step::Commit),
+        6 => (any::<bool>(), changes(), vec(credit(), 0..4), 0..3u64).prop_map(
+            |(second, changes, credits, withheld)| Step::Write { second, changes, credits, withheld }
+        ),
+        1 => (0..ADDRESSES).prop_map(Step::WithholdFor),
         3 => Just(Step::Cut),
         2 => (keys, changes(), changes())
             .prop_map(|(read, between, changes)| Step::Race { read, between, changes }),
@@ -95,6 +116,9 @@ const VIEWS_MAX: usize = 6;
 
 struct Run {
     state: State,
+    writers: [Writer; 2],
+    beneficiary: Address,
+    withheld: U256,
     /// The newest state.
     newest: Model,
     /// The model at each version: at each cut.
@@ -110,8 +134,12 @@ impl Run {
             leased_bytes: usize::MAX / 2,
         })
         .unwrap();
+        state.withhold_for(address(0));
         Self {
+            writers: [state.writer(), state.writer()],
             state,
+            beneficiary: address(0),
+            withheld: U256::ZERO,
             newest: Model::default(),
             versions: BTreeMap::from([(CommitSequence(0), Model::default())]),
             held: Vec::new(),
@@ -125,14 +153,55 @@ impl Run {
         *self.versions.keys().nth_back(back).unwrap()
     }
 
+    /// Fees are the beneficiary's.
+    fn pay(&mut self) {
+        self.newest.credit(&Credit {
+            address: self.beneficiary,
+            wei: std::mem::take(&mut self.withheld),
+        });
+    }
+
+    /// The newest state is about to be made a version.
+    fn will_cut(&mut self) {
+        let paid = u64::from(!self.withheld.is_zero());
+        self.pay();
+        let version = CommitSequence(self.state.sequence().0 + paid);
+        self.versions.insert(version, self.newest.clone());
+    }
+
     /// Now, or at some point before, the newest state was made a version.
     fn cut(&mut self) {
+        self.pay();
         self.versions.insert(self.state.sequence(), self.newest.clone());
     }
 
     fn commit(&mut self, reads: &ReadSet, changes: &[AccountChange]) {
         self.state.commit(reads, changes).unwrap();
         self.newest.apply(changes);
+    }
+
+    fn write(&mut self, second: bool, changes: &[AccountChange], credits: &[Credit], withheld: U256) {
+        let before = self.newest.clone();
+        let coded = |credit: &&Credit| {
+            let account = before.account(&credit.address);
+            account.is_some_and(|account| account.code_hash != KECCAK256_EMPTY)
+        };
+        let refused = credits.iter().find(coded).map(|credit| Conflict {
+            key: StateKey::Account(credit.address),
+        });
+        let committed = self.writers[usize::from(second)].commit(&Commit {
+            reads: &ReadSet::new(),
+            changes,
+            credits,
+            withheld,
+        });
+        assert_eq!(committed.err(), refused);
+        if let Ok(committed) = committed {
+            self.newest.apply(changes);
+            let balances: Vec<_> = credits.iter().map(|credit| self.newest.credit(credit)).collect();
+            assert_eq!(committed.balances(), balances);
+            self.withheld += withheld;
+        }
     }
 
     fn get_at(&self, version: CommitSequence) -> Option<(Snapshot, Model)> {
@@ -169,7 +238,7 @@ impl Run {
 
     fn rewind(&mut self, version: CommitSequence) {
         // Rewinding makes the state before it a version too.
-        self.cut();
+        self.will_cut();
         let rewound = self.state.rewind_to(version);
         assert_eq!(rewound.is_ok(), version >= self.state.oldest_sequence());
         let Ok((sequence, changes)) = rewound else { return };
@@ -199,7 +268,7 @@ impl Run {
 
     fn adopt(&mut self, draft: usize) {
         // Whether it is adopted or not, the state before it becomes a version.
-        self.cut();
+        self.will_cut();
         let (draft, model) = &self.drafts[draft];
         if let Ok(sequence) = draft.adopt(&self.state) {
             self.newest = model.clone();
@@ -217,10 +286,29 @@ impl Run {
                 changes,
             } => self.race(&read, &between, &changes),
             Step::Cut => {
-                assert_eq!(self.state.cut(), self.state.sequence());
+                let before = self.state.sequence();
+                let cut = self.state.cut();
+                assert_eq!(cut, self.state.sequence());
+                assert_eq!(cut.0 - before.0, u64::from(!self.withheld.is_zero()));
                 self.cut();
             }
-            Step::Publish(index) => self.state.publish(self.version(&index)),
+            Step::Write {
+                second,
+                changes,
+                credits,
+                withheld,
+            } => self.write(second, &changes, &credits, U256::from(withheld)),
+            Step::WithholdFor(index) => {
+                self.state.withhold_for(address(index));
+                if self.beneficiary != address(index) {
+                    self.pay();
+                    self.beneficiary = address(index);
+                }
+            }
+            Step::Publish(index) => {
+                self.state.publish(self.version(&index));
+                self.cut();
+            }
             Step::Hold(index) => {
                 self.held.extend(self.get_at(self.version(&index)));
                 if self.held.len() > VIEWS_MAX {
@@ -237,7 +325,9 @@ impl Run {
                 }
             }
             Step::BeginOnNewest => {
-                let snapshot = self.state.get_at(self.state.sequence()).unwrap();
+                let newest = self.state.get_at(self.state.sequence());
+                assert_eq!(newest.is_ok(), self.withheld.is_zero());
+                let snapshot = newest.or_else(|_| self.state.get_at(self.state.cut())).unwrap();
                 self.cut();
                 self.begin(Draft::begin(snapshot), self.newest.clone());
             }
@@ -277,8 +367,9 @@ impl Run {
     fn finish(mut self) {
         self.held.clear();
         self.drafts.clear();
-        let last = self.state.commit(&ReadSet::new(), &[]).unwrap();
-        self.state.publish(last);
+        self.pay();
+        self.state.commit(&ReadSet::new(), &[]).unwrap();
+        self.state.publish(self.state.cut());
         assert_eq!(&Model::scan(&self.state.published()).unwrap(), &self.newest);
         let usage = self.state.usage();
         assert_eq!(usage.leased_versions, 1);
