@@ -12,7 +12,7 @@ use rapid_chainspec::ChainSpec;
 use rapid_primitives::{AccountChange, BlockEnvironment, ReadState, Receipt, TransactionSigned, WriteState};
 use revm::{
     context::TxEnv,
-    context_interface::result::{EVMError, ExecutionResult},
+    context_interface::result::{EVMError, ExecutionResult, ResultGas},
     inspector::NoOpInspector,
     primitives::hardfork::SpecId,
     state::EvmState,
@@ -32,6 +32,15 @@ pub struct Executed {
     pub gas_used: u64,
     /// What it changed.
     pub changes: Vec<AccountChange>,
+}
+
+/// What transactions that are not in the block yet may take of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Promised {
+    /// Gas.
+    pub gas: u64,
+    /// Blob gas.
+    pub blob_gas: u64,
 }
 
 /// What the end of the block did. The changes are already applied to the state.
@@ -186,7 +195,7 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
         transaction: &TransactionSigned,
         sender: Address,
     ) -> Result<Executed, ExecutionError<S::Error>> {
-        self.check_fits(transaction)?;
+        self.check_fits(transaction, Promised::default())?;
         let executed = self
             .evm
             .run_transaction(TxEnv::from_recovered_tx(transaction, sender))
@@ -195,10 +204,8 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
         let receipt = self.receipt(transaction, executed.result);
         let deposits = self.deposits_of(&receipt)?;
         let changes = self.commit(self.executed + 1, executed.state)?;
-        self.executed += 1;
         self.deposits.extend(deposits);
-        self.gas.add(&gas);
-        self.blob_gas_used += transaction.blob_gas_used().unwrap_or_default();
+        self.count(transaction, &gas);
         Ok(Executed {
             receipt,
             gas_used: gas.tx_gas_used(),
@@ -234,13 +241,48 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
         })
     }
 
-    fn check_fits(&self, transaction: &TransactionSigned) -> Result<(), ExecutionError<S::Error>> {
+    /// Takes up a transaction of a block before Amsterdam that was executed elsewhere on this block's state and whose
+    /// changes are in the state; it is the next one of the block.
+    ///
+    /// # Errors
+    /// [`ExecutionError::InvalidBlock`] if a deposit log does not decode.
+    pub fn absorb(
+        &mut self,
+        transaction: &TransactionSigned,
+        result: ExecutionResult,
+    ) -> Result<Receipt, ExecutionError<S::Error>> {
+        let gas = *result.gas();
+        let receipt = self.receipt(transaction, result);
+        let deposits = self.deposits_of(&receipt)?;
+        self.deposits.extend(deposits);
+        self.count(transaction, &gas);
+        Ok(receipt)
+    }
+
+    fn count(&mut self, transaction: &TransactionSigned, gas: &ResultGas) {
+        self.executed += 1;
+        self.gas.add(gas);
+        self.blob_gas_used += transaction.blob_gas_used().unwrap_or_default();
+    }
+
+    /// Checks that a transaction fits what is left of the block besides what is promised to others.
+    ///
+    /// # Errors
+    /// [`ExecutionError::BlockGasExhausted`] or [`ExecutionError::BlobGasExhausted`].
+    pub fn check_fits(
+        &self,
+        transaction: &TransactionSigned,
+        promised: Promised,
+    ) -> Result<(), ExecutionError<S::Error>> {
         let cap = self.evm.context().cfg.tx_gas_limit_cap.unwrap_or(u64::MAX);
+        let left = self.environment.gas_limit.saturating_sub(promised.gas);
         self.gas
-            .check_fits(transaction.gas_limit(), cap, self.environment.gas_limit)
+            .check_fits(transaction.gas_limit(), cap, left)
             .map_err(|(gas_limit, available)| ExecutionError::BlockGasExhausted { gas_limit, available })?;
         let blob_gas = transaction.blob_gas_used().unwrap_or_default();
-        let available = self.blob_gas_limit.saturating_sub(self.blob_gas_used);
+        let available = self
+            .blob_gas_limit
+            .saturating_sub(self.blob_gas_used + promised.blob_gas);
         if blob_gas > available {
             return Err(ExecutionError::BlobGasExhausted { blob_gas, available });
         }
@@ -304,9 +346,10 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
     }
 }
 
-fn read_error<E>(error: ReadError<E>) -> ExecutionError<E> {
+pub(crate) fn read_error<E>(error: ReadError<E>) -> ExecutionError<E> {
     match error {
         ReadError::ParentHashPending(number) => ExecutionError::ParentHashPending(number),
+        ReadError::Beneficiary => ExecutionError::BeneficiaryRead,
         ReadError::State(error) => ExecutionError::State(error),
         ReadError::MissingCode(hash) => {
             ExecutionError::Fatal(format!("code {hash} is missing from the state"))
@@ -315,6 +358,12 @@ fn read_error<E>(error: ReadError<E>) -> ExecutionError<E> {
 }
 
 pub(crate) fn transaction_error<S: ReadState>(error: EvmError<S>) -> ExecutionError<S::Error> {
+    execution_error(error)
+}
+
+pub(crate) fn execution_error<E: std::error::Error + Send + Sync + 'static>(
+    error: EVMError<ReadError<E>>,
+) -> ExecutionError<E> {
     match error {
         EVMError::Transaction(invalid) => ExecutionError::InvalidTransaction(invalid),
         EVMError::Header(invalid) => ExecutionError::InvalidBlock(InvalidBlock::Environment(invalid)),

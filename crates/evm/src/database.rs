@@ -39,6 +39,9 @@ pub enum ReadError<E> {
     /// The hash of the parent block was asked for before it is known. The transaction has to wait for it.
     #[error("the hash of parent block {0} is not known yet")]
     ParentHashPending(u64),
+    /// The transaction looks at the beneficiary, whose balance is not settled. It has to run alone.
+    #[error("the balance of the beneficiary is not settled")]
+    Beneficiary,
     /// An account names code that the state does not have.
     #[error("code {0} is missing")]
     MissingCode(B256),
@@ -55,6 +58,7 @@ pub struct StateDb<S, H> {
     state: S,
     block_hashes: H,
     pending_parent: Option<u64>,
+    unsettled: Option<Address>,
 }
 
 impl<S, H> StateDb<S, H> {
@@ -64,6 +68,7 @@ impl<S, H> StateDb<S, H> {
             state,
             block_hashes,
             pending_parent: None,
+            unsettled: None,
         }
     }
 
@@ -81,6 +86,12 @@ impl<S, H> StateDb<S, H> {
     /// Whether the parent's hash is still awaited.
     pub const fn is_parent_hash_pending(&self) -> bool {
         self.pending_parent.is_some()
+    }
+
+    /// Declares that the balance of this account, the beneficiary, is not settled: fees are withheld from it. Reading it
+    /// fails with [`ReadError::Beneficiary`].
+    pub const fn withhold_from(&mut self, beneficiary: Address) {
+        self.unsettled = Some(beneficiary);
     }
 
     /// The state behind it.
@@ -116,6 +127,9 @@ impl<S: ReadState, H: BlockHashes> Database for StateDb<S, H> {
     type Error = ReadError<S::Error>;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Self::Error> {
+        if self.unsettled == Some(address) {
+            return Err(ReadError::Beneficiary);
+        }
         let account = self.state.account(&address)?;
         Ok(account.map(|account| AccountInfo {
             balance: account.balance,

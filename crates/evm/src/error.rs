@@ -30,6 +30,9 @@ pub enum ExecutionError<E> {
     /// The transaction reads the hash of the parent block, which is not known yet. Try again once it is.
     #[error("the hash of parent block {0} is not known yet")]
     ParentHashPending(u64),
+    /// The transaction looks at the beneficiary while fees are withheld from it. It has to run alone.
+    #[error("the balance of the beneficiary is not settled")]
+    BeneficiaryRead,
     /// The block is invalid: a system call, a request or a deposit log breaks the fork's rules.
     #[error("invalid block: {0}")]
     InvalidBlock(InvalidBlock),

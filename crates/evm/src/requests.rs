@@ -13,12 +13,15 @@ use alloy_evm::block::system_calls::{
     BUILDER_EXIT_REQUEST_PREDEPLOY_ADDRESS, BUILDER_EXIT_REQUEST_TYPE,
 };
 use alloy_hardforks::{EthereumHardfork as Fork, EthereumHardforks};
-use alloy_primitives::{Address, Bytes, KECCAK256_EMPTY};
-use rapid_chainspec::RequestPredeploys;
+use alloy_primitives::{Address, Bytes, KECCAK256_EMPTY, Log};
+use rapid_chainspec::{ChainSpec, RequestPredeploys};
 use rapid_primitives::{AccountChange, Receipt, WriteState};
 use revm::context_interface::result::ExecutionResult;
 
-use crate::{BlockExecutor, BlockHashes, CallFailure, ExecutionError, InvalidBlock, deposit::append_deposit};
+use crate::{
+    BlockExecutor, BlockHashes, CallFailure, DepositLogError, ExecutionError, InvalidBlock,
+    deposit::append_deposit,
+};
 
 /// Contracts that collect requests, by type in ascending order, and the fork from which: withdrawals (EIP-7002),
 /// consolidations (EIP-7251), deposits and exits of builders (EIP-8282).
@@ -45,24 +48,28 @@ const CONTRACTS: [(Fork, u8, Address); 4] = [
     ),
 ];
 
+/// The deposits among the logs of a transaction (EIP-6110), in the form of their request; none before Prague.
+///
+/// # Errors
+/// [`DepositLogError`] if a log of the deposit contract is not a deposit: no block may have such a transaction.
+pub fn deposits_of(spec: &ChainSpec, timestamp: u64, logs: &[Log]) -> Result<Vec<u8>, DepositLogError> {
+    let mut deposits = Vec::new();
+    if logs.is_empty() || !spec.is_prague_active_at_timestamp(timestamp) {
+        return Ok(deposits);
+    }
+    let contract = spec
+        .deposit_contract()
+        .unwrap_or(MAINNET_DEPOSIT_CONTRACT_ADDRESS);
+    for log in logs.iter().filter(|log| log.address == contract) {
+        append_deposit(log, &mut deposits)?;
+    }
+    Ok(deposits)
+}
+
 impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
-    /// The deposits logged by the deposit contract (EIP-6110).
     pub(crate) fn deposits_of(&self, receipt: &Receipt) -> Result<Vec<u8>, ExecutionError<S::Error>> {
-        let mut deposits = Vec::new();
-        if !self
-            .spec()
-            .is_prague_active_at_timestamp(self.environment().timestamp)
-        {
-            return Ok(deposits);
-        }
-        let contract = self
-            .spec()
-            .deposit_contract()
-            .unwrap_or(MAINNET_DEPOSIT_CONTRACT_ADDRESS);
-        for log in receipt.logs.iter().filter(|log| log.address == contract) {
-            append_deposit(log, &mut deposits).map_err(|error| ExecutionError::InvalidBlock(error.into()))?;
-        }
-        Ok(deposits)
+        deposits_of(self.spec(), self.environment().timestamp, &receipt.logs)
+            .map_err(|error| ExecutionError::InvalidBlock(error.into()))
     }
 
     /// The requests of the block, and what collecting them changed.

@@ -1,6 +1,7 @@
 //! The one EVM of this node: revm's, whose frames run as machine code where there is some.
 
 use alloy_evm::{Database, EvmEnv, eth::EthEvmContext, precompiles::PrecompilesMap};
+use alloy_primitives::U256;
 use rapid_jit::Machine;
 use revm::{
     Inspector,
@@ -22,6 +23,7 @@ use revm::{
 use crate::{
     Compiler,
     compiled_frames::CompiledFrames,
+    fee::FeeWithholding,
     keccak,
     shadow::{self, Outcome, Verdict},
 };
@@ -35,11 +37,12 @@ type Interpreting<DB, I> =
 /// Frames run as machine code where the compiler has some for their code, and are interpreted otherwise; nobody can tell
 /// which but by the time it takes. With an inspector everything is interpreted, so that it sees each step.
 ///
-/// The configuration does not change after construction: compiled code was made for it.
+/// The configuration changes with the fork only: compiled code was made for it.
 #[expect(missing_debug_implementations, reason = "revm's EVM has none")]
 pub struct RapidEvm<DB: Database, I = NoOpInspector> {
     pub(crate) inner: Interpreting<DB, I>,
     pub(crate) inspection: Inspection,
+    pub(crate) withheld_fee: U256,
     compiled: Option<CompiledFrames>,
 }
 
@@ -55,6 +58,8 @@ pub(crate) enum Inspection {
 enum Entry {
     /// As a transaction.
     Transaction,
+    /// As a transaction whose fee the beneficiary does not get.
+    Withholding,
     /// As a call of the protocol: nobody pays and nothing is checked.
     SystemCall,
 }
@@ -77,8 +82,23 @@ impl<DB: Database, I> RapidEvm<DB, I> {
                 frame_stack: FrameStack::new(),
             },
             inspection: Inspection::Off,
+            withheld_fee: U256::ZERO,
             compiled,
         }
+    }
+
+    /// Goes on with another block. Where its fork is the same, what was made for the configuration stays.
+    pub(crate) fn enter_block(&mut self, env: EvmEnv, compiler: &Compiler) {
+        let EvmEnv { cfg_env, block_env } = env;
+        let spec = cfg_env.spec;
+        if spec != self.inner.ctx.cfg.spec {
+            self.inner.instruction = keccak::instructions(spec);
+            self.inner.precompiles =
+                PrecompilesMap::from_static(Precompiles::new(PrecompileSpecId::from_spec_id(spec)));
+            self.compiled = CompiledFrames::new(compiler, &cfg_env, self.inner.instruction.gas_table());
+        }
+        self.inner.ctx.modify_cfg(|cfg| *cfg = cfg_env);
+        self.inner.ctx.block = block_env;
     }
 
     /// The context: block, configuration, database.
@@ -105,6 +125,13 @@ impl<DB: Database, I> RapidEvm<DB, I> {
     pub(crate) fn run_transaction(&mut self, transaction: TxEnv) -> Outcome<DB::Error> {
         self.inner.ctx.tx = transaction;
         self.execute(Entry::Transaction)
+    }
+
+    /// Executes a transaction without crediting the beneficiary, and keeps nothing of what it changes; what the
+    /// beneficiary is owed is in `withheld_fee` afterwards.
+    pub(crate) fn run_withholding_fee(&mut self, transaction: TxEnv) -> Outcome<DB::Error> {
+        self.inner.ctx.tx = transaction;
+        self.execute(Entry::Withholding)
     }
 
     /// Executes a call that the protocol makes (EIP-4788, EIP-2935, EIP-7002, EIP-7251), and keeps nothing of what it
@@ -156,6 +183,7 @@ impl<DB: Database, I> RapidEvm<DB, I> {
         let mut handler = MainnetHandler::<_, EVMError<DB::Error>, EthFrame>::default();
         let result = match entry {
             Entry::Transaction => handler.run(self),
+            Entry::Withholding => FeeWithholding::default().run(self),
             Entry::SystemCall => handler.run_system_call(self),
         };
         self.finalize(result)

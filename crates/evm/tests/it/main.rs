@@ -11,3 +11,4 @@ mod post_block;
 mod programs;
 mod shadow;
 mod system_calls;
+mod withheld_fee;
