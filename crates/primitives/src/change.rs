@@ -1,6 +1,7 @@
 //! What one transaction (or system call) did to one account, as absolute post-values.
 
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
+use revm::bytecode::Bytecode;
 
 /// The flat part of an account as execution sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,14 @@ impl CodeChange {
             alloy_primitives::keccak256(&code)
         };
         Self { hash, code }
+    }
+
+    /// The code, analysed. Anything that is not a well-formed delegation (EIP-7702) is plain code: contracts from before
+    /// EIP-3541 may begin with the same bytes.
+    #[must_use]
+    pub fn bytecode(&self) -> Bytecode {
+        Bytecode::new_raw_checked(self.code.clone())
+            .unwrap_or_else(|_| Bytecode::new_legacy(self.code.clone()))
     }
 }
 

@@ -125,10 +125,9 @@ impl CodeTable {
     }
 }
 
-/// Analyses code. Anything that is not a well-formed delegation (EIP-7702) is plain code: contracts from before
-/// EIP-3541 may begin with the same bytes.
+/// Analyses code.
 pub(crate) fn analyse(code: &CodeChange) -> Bytecode {
-    Bytecode::new_raw_checked(code.code.clone()).unwrap_or_else(|_| Bytecode::new_legacy(code.code.clone()))
+    code.bytecode()
 }
 
 #[cfg(test)]

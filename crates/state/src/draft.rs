@@ -25,6 +25,9 @@ use crate::{
 };
 
 mod adoption;
+mod reader;
+
+pub use reader::DraftReader;
 
 /// Changes that may become canonical or vanish without a trace.
 ///
