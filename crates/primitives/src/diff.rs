@@ -1,6 +1,6 @@
 //! The state diff of a mini-block in EIP-7928 form: post-values by index, plus the fates they do not imply.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::RangeInclusive};
 
 use alloy_eip7928::{
     AccountChanges, BalanceChange, BlockAccessIndex, CodeChange as BalCodeChange, NonceChange, SlotChanges,
@@ -96,27 +96,63 @@ impl StateDiff {
     /// Values written before an account was last wiped or removed are dropped: they went with it.
     #[must_use]
     pub fn collapse(&self) -> Vec<AccountChange> {
-        let mut fates: HashMap<Address, LastFate> = HashMap::new();
-        for fate in &self.fates {
-            fates.entry(fate.address).or_default().note(fate);
-        }
-        let mut changes: Vec<AccountChange> = self
-            .accounts
-            .iter()
-            .map(|account| collapse_account(account, fates.remove(&account.address).unwrap_or_default()))
-            .collect();
-        changes.extend(fates.into_iter().map(|(address, fate)| {
-            collapse_account(
-                &AccountChanges {
-                    address,
-                    ..AccountChanges::default()
-                },
-                fate,
-            )
-        }));
-        changes.sort_unstable_by_key(|change| change.address);
-        changes
+        collapse_between(&self.accounts, &self.fates, 0..=u32::MAX)
     }
+}
+
+/// The net change of each account by what happened at some indices, as [`StateDiff::collapse`] gives it for all of a diff;
+/// accounts and their changes must be sorted as there. What changed nothing then is left out.
+#[must_use]
+pub fn collapse_between(
+    accounts: &[AccountChanges],
+    fates: &[FateAt],
+    indices: RangeInclusive<u32>,
+) -> Vec<AccountChange> {
+    let mut last: HashMap<Address, LastFate> = HashMap::new();
+    for fate in fates.iter().filter(|fate| indices.contains(&fate.index)) {
+        last.entry(fate.address).or_default().note(fate);
+    }
+    let mut changes: Vec<AccountChange> = accounts
+        .iter()
+        .map(|account| {
+            let fate = match last.is_empty() {
+                true => LastFate::default(),
+                false => last.remove(&account.address).unwrap_or_default(),
+            };
+            collapse_account(account, fate, &indices)
+        })
+        .filter(|change| !change.is_noop())
+        .collect();
+    if last.is_empty() {
+        return changes;
+    }
+    changes.extend(last.into_iter().map(|(address, fate)| {
+        let nothing = AccountChanges {
+            address,
+            ..AccountChanges::default()
+        };
+        collapse_account(&nothing, fate, &indices)
+    }));
+    changes.sort_unstable_by_key(|change| change.address);
+    changes
+}
+
+/// The last of some changes, which are sorted by index, that is at one of these.
+fn last_of<'a, T>(
+    changes: &'a [T],
+    indices: &RangeInclusive<u32>,
+    index: impl Fn(&T) -> BlockAccessIndex,
+) -> Option<&'a T> {
+    let (first, end) = (u64::from(*indices.start()), u64::from(*indices.end()));
+    let last = changes.last()?;
+    let last = match index(last).get() <= end {
+        true => last,
+        false => {
+            let count = changes.partition_point(|change| index(change).get() <= end);
+            &changes[count.checked_sub(1)?]
+        }
+    };
+    (index(last).get() >= first).then_some(last)
 }
 
 /// The fates of one account in a mini-block, as far as they still matter at its end.
@@ -148,28 +184,27 @@ impl LastFate {
     }
 }
 
-fn collapse_account(account: &AccountChanges, last: LastFate) -> AccountChange {
+fn collapse_account(
+    account: &AccountChanges,
+    last: LastFate,
+    indices: &RangeInclusive<u32>,
+) -> AccountChange {
     let mut change = AccountChange::new(account.address);
-    change.nonce = account
-        .nonce_changes
-        .last()
+    change.nonce = last_of(&account.nonce_changes, indices, |c| c.block_access_index)
         .filter(|c| last.keeps(c.block_access_index))
         .map(|c| c.new_nonce);
-    change.balance = account
-        .balance_changes
-        .last()
+    change.balance = last_of(&account.balance_changes, indices, |c| c.block_access_index)
         .filter(|c| last.keeps(c.block_access_index))
         .map(|c| c.post_balance);
-    change.code = account
-        .code_changes
-        .last()
+    change.code = last_of(&account.code_changes, indices, |c| c.block_access_index)
         .filter(|c| last.keeps(c.block_access_index))
         .map(|c| CodeChange::new(c.new_code.clone()));
     change.storage = account
         .storage_changes
         .iter()
         .filter_map(|slot| {
-            let last_write = slot.changes.last().filter(|c| last.keeps(c.block_access_index))?;
+            let last_write = last_of(&slot.changes, indices, |c| c.block_access_index)
+                .filter(|c| last.keeps(c.block_access_index))?;
             Some((slot.slot, last_write.new_value))
         })
         .collect();
