@@ -2,14 +2,27 @@
 
 use alloy_eip7928::{BlockAccessIndex, BlockAccessList};
 use alloy_primitives::{Address, U256};
-use revm::state::{EvmState, bal::Bal};
+use rapid_primitives::AccountChange;
+use revm::state::{
+    EvmState,
+    bal::{Bal, BalWrites},
+};
 
 /// Gathers the accesses of a block in execution.
 ///
 /// Indices do not decrease from call to call: 0 before the transactions, `1..=n` the transactions, `n + 1` after them.
 #[derive(Debug, Default)]
-pub(crate) struct BlockAccesses {
+pub struct BlockAccesses {
     list: Bal,
+}
+
+/// Something that a block access list has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AccessedKey {
+    /// An account.
+    Account(Address),
+    /// A slot.
+    Slot(Address, U256),
 }
 
 impl BlockAccesses {
@@ -29,8 +42,77 @@ impl BlockAccesses {
             .balance_update(BlockAccessIndex::new(index), &before, after);
     }
 
+    /// Adds what was recorded elsewhere: keys that were touched, and the values of those that changed. Every value differs
+    /// from the one before this index.
+    pub fn absorb(
+        &mut self,
+        index: u64,
+        touched: impl IntoIterator<Item = AccessedKey>,
+        changes: &[AccountChange],
+    ) {
+        let index = BlockAccessIndex::new(index);
+        for key in touched {
+            let (AccessedKey::Account(address) | AccessedKey::Slot(address, _)) = key;
+            let account = self.list.accounts.entry(address).or_default();
+            if let AccessedKey::Slot(_, slot) = key {
+                account.storage.storage.entry(slot).or_default();
+            }
+        }
+        for change in changes {
+            let account = self.list.accounts.entry(change.address).or_default();
+            let fields = &mut account.account_info;
+            if let Some(nonce) = change.nonce {
+                fields.nonce.force_update(index, nonce);
+            }
+            if let Some(balance) = change.balance {
+                fields.balance.force_update(index, balance);
+            }
+            if let Some(code) = &change.code {
+                fields.code.force_update(index, (code.hash, code.bytecode()));
+            }
+            for (slot, value) in &change.storage {
+                let writes: &mut BalWrites<U256> = account.storage.storage.entry(*slot).or_default();
+                writes.force_update(index, *value);
+            }
+        }
+    }
+
+    /// Adds another list's keys, and of its values those at one index.
+    pub fn absorb_part(&mut self, list: &BlockAccessList, index: u64) {
+        let at = BlockAccessIndex::new(index);
+        for account in list {
+            let address = account.address;
+            let slots = account
+                .storage_slots()
+                .chain(account.storage_reads.iter().copied());
+            let touched = slots.map(|slot| AccessedKey::Slot(address, slot));
+            let mut change = AccountChange::new(address);
+            let nonces = account.nonce_changes.iter();
+            let nonce = nonces.rev().find(|change| change.block_access_index == at);
+            change.nonce = nonce.map(|change| change.new_nonce);
+            let balances = account.balance_changes.iter();
+            let balance = balances.rev().find(|change| change.block_access_index == at);
+            change.balance = balance.map(|change| change.post_balance);
+            let codes = account.code_changes.iter();
+            let code = codes.rev().find(|change| change.block_access_index == at);
+            change.code = code.map(|change| rapid_primitives::CodeChange::new(change.new_code.clone()));
+            for slot in &account.storage_changes {
+                let values = slot.changes.iter();
+                let value = values.rev().find(|change| change.block_access_index == at);
+                change
+                    .storage
+                    .extend(value.map(|change| (slot.slot, change.new_value)));
+            }
+            self.absorb(
+                index,
+                touched.chain([AccessedKey::Account(address)]),
+                std::slice::from_ref(&change),
+            );
+        }
+    }
+
     /// The list, sorted as EIP-7928 asks.
-    pub(crate) fn finish(self) -> BlockAccessList {
+    pub fn finish(self) -> BlockAccessList {
         self.list.into_alloy_bal()
     }
 }

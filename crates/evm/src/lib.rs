@@ -41,9 +41,11 @@ mod post_block;
 mod requests;
 mod shadow;
 mod system_call;
+mod taken_in;
 mod transaction;
 mod vm;
 
+pub use access_list::{AccessedKey, BlockAccesses};
 pub use block::{BlockEnd, BlockExecutor, Executed, Promised};
 pub use changes::account_changes;
 pub use compiler::{Compiler, ShadowInterval};
