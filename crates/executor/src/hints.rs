@@ -1,0 +1,443 @@
+//! What a block is said to write, by block access index (EIP-7928): the claims that let its transactions run at once.
+
+use alloy_eip7928::{
+    AccountChanges, BalanceChange, BlockAccessList, BlockAccessListValidationError, CodeChange, NonceChange,
+    StorageChange, total_bal_items, validate_block_access_list,
+};
+use alloy_primitives::{
+    Address, B256, Bytes, U256,
+    map::{AddressMap, B256Map, HashMap},
+};
+use rapid_primitives::{Account, Fate, FateAt, StateDiff};
+use revm::bytecode::Bytecode;
+
+/// Gas of a block's limit per item (address or slot) of its access list (EIP-7928).
+const GAS_PER_ITEM: u64 = 2000;
+
+/// Gas of a block's limit per claim. The cheapest are those of a transfer: five for 21,000.
+const GAS_PER_CLAIM: u64 = 500;
+
+/// Claims any block may have: those of withdrawals and system calls, which take no gas of the block.
+const CLAIMS_FREE: u64 = 4096;
+
+/// What came with a block and says what it writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BlockHint {
+    /// The block access list that the block's header commits to: also everything that is only read is in it, and nothing
+    /// that is not touched.
+    Declared(BlockAccessList),
+    /// The state diff that a peer says the block makes. Nobody commits to it, and what is only read is not in it.
+    Advisory(StateDiff),
+}
+
+impl BlockHint {
+    /// The state diff that the hint says.
+    #[must_use]
+    pub fn into_diff(self) -> StateDiff {
+        match self {
+            Self::Advisory(diff) => diff,
+            Self::Declared(list) => {
+                let accounts = list.into_iter().filter_map(|mut account| {
+                    account.storage_reads = Vec::new();
+                    account.has_changes().then_some(account)
+                });
+                StateDiff {
+                    accounts: accounts.collect(),
+                    fates: Vec::new(),
+                }
+            }
+        }
+    }
+}
+
+/// Why a hint is of no use for its block, before anything was executed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HintError {
+    /// It is not sorted, has something twice, or an index that the block does not have.
+    #[error(transparent)]
+    Structure(#[from] BlockAccessListValidationError),
+    /// It has more than a block with this gas limit can touch or write.
+    #[error("{found} entries, a block with this gas limit has at most {max}")]
+    Size {
+        /// Entries it has.
+        found: u64,
+        /// Entries it may have.
+        max: u64,
+    },
+    /// From Amsterdam on a block's own list is the hint, since what is read is part of the block; before there is none.
+    #[error("a block access list is for blocks from Amsterdam on, and a state diff for those before")]
+    Kind,
+    /// A state diff has no account that did not change, and no reads.
+    #[error("account {0} of a state diff has reads, or no changes")]
+    NotAChange(Address),
+    /// The fates of a state diff are not sorted, or have an index that the block does not have.
+    #[error("fate of {0} is out of place")]
+    Fate(Address),
+}
+
+/// Which of a hint's promises hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HintKind {
+    /// What is touched is declared, and what is declared is touched.
+    Declared,
+    /// Writes only.
+    Advisory,
+}
+
+/// A hint, ready to be asked: every account and every slot in it has a number.
+#[derive(Debug)]
+pub(crate) struct Hints<'a> {
+    pub(crate) kind: HintKind,
+    /// As they came.
+    pub(crate) listed: &'a [AccountChanges],
+    pub(crate) fates: &'a [FateAt],
+    pub(crate) accounts: Vec<AccountHint<'a>>,
+    pub(crate) slots: Vec<SlotHint<'a>>,
+    by_address: AddressMap<u32>,
+    by_slot: HashMap<(u32, U256), u32>,
+    codes: B256Map<Bytecode>,
+    /// Claims at each block access index.
+    counts: Vec<u32>,
+}
+
+/// Claims about the fields of an account.
+#[derive(Debug)]
+pub(crate) struct AccountHint<'a> {
+    pub(crate) address: Address,
+    pub(crate) nonces: &'a [NonceChange],
+    pub(crate) balances: &'a [BalanceChange],
+    pub(crate) codes: &'a [CodeChange],
+    /// Hashes of `codes`.
+    code_hashes: Vec<B256>,
+    /// By index.
+    pub(crate) fates: Vec<(u32, Fate)>,
+    /// Numbers of its slots: the first, and the one after the last.
+    pub(crate) slots: (u32, u32),
+}
+
+/// Claims about a slot; none if it is only read.
+#[derive(Debug)]
+pub(crate) struct SlotHint<'a> {
+    pub(crate) account: u32,
+    pub(crate) slot: U256,
+    pub(crate) values: &'a [StorageChange],
+}
+
+/// Something claimed at a block access index.
+pub(crate) trait Claim {
+    fn index(&self) -> u64;
+}
+
+impl Claim for NonceChange {
+    fn index(&self) -> u64 {
+        self.block_access_index.get()
+    }
+}
+
+impl Claim for BalanceChange {
+    fn index(&self) -> u64 {
+        self.block_access_index.get()
+    }
+}
+
+impl Claim for CodeChange {
+    fn index(&self) -> u64 {
+        self.block_access_index.get()
+    }
+}
+
+impl Claim for StorageChange {
+    fn index(&self) -> u64 {
+        self.block_access_index.get()
+    }
+}
+
+/// Where the claim at an index is.
+pub(crate) fn position_at<T: Claim>(claims: &[T], index: u32) -> Option<usize> {
+    claims.binary_search_by_key(&u64::from(index), Claim::index).ok()
+}
+
+/// The claim at an index.
+pub(crate) fn claim_at<T: Claim>(claims: &[T], index: u32) -> Option<&T> {
+    position_at(claims, index).map(|position| &claims[position])
+}
+
+/// Where the last claim at `from` or later and before `until` is.
+fn last_between<T: Claim>(claims: &[T], from: u32, until: u32) -> Option<usize> {
+    let end = claims.partition_point(|claim| claim.index() < u64::from(until));
+    let last = end.checked_sub(1)?;
+    (claims[last].index() >= u64::from(from)).then_some(last)
+}
+
+impl<'a> Hints<'a> {
+    /// Takes a hint of a block with so many transactions and this gas limit.
+    pub(crate) fn new(hint: &'a BlockHint, transactions: usize, gas_limit: u64) -> Result<Self, HintError> {
+        let (kind, listed, fates): (_, &[AccountChanges], &[FateAt]) = match hint {
+            BlockHint::Declared(list) => {
+                check_size(total_bal_items(list), gas_limit / GAS_PER_ITEM)?;
+                (HintKind::Declared, list, &[])
+            }
+            BlockHint::Advisory(diff) => (HintKind::Advisory, &diff.accounts, &diff.fates),
+        };
+        let claims = listed.iter().map(claims_of).sum::<u64>() + fates.len() as u64;
+        check_size(claims, CLAIMS_FREE.saturating_add(gas_limit / GAS_PER_CLAIM))?;
+        validate_block_access_list(listed, transactions)?;
+        if kind == HintKind::Advisory {
+            check_diff(listed, fates, transactions)?;
+        }
+        let mut hints = Self {
+            kind,
+            listed,
+            fates,
+            accounts: Vec::with_capacity(listed.len()),
+            slots: Vec::new(),
+            by_address: AddressMap::with_capacity_and_hasher(listed.len(), Default::default()),
+            by_slot: HashMap::default(),
+            codes: B256Map::default(),
+            counts: vec![0; transactions + 2],
+        };
+        let slots = listed
+            .iter()
+            .map(|account| account.storage_changes.len() + account.storage_reads.len())
+            .sum();
+        hints.slots.reserve_exact(slots);
+        hints.by_slot.reserve(slots);
+        listed.iter().for_each(|account| hints.add_account(account));
+        fates.iter().for_each(|fate| hints.add_fate(fate));
+        Ok(hints)
+    }
+
+    fn add_account(&mut self, listed: &'a AccountChanges) {
+        let id = self.accounts.len() as u32;
+        let first = self.slots.len() as u32;
+        for slot in &listed.storage_changes {
+            self.add_slot(id, slot.slot, &slot.changes);
+        }
+        for slot in &listed.storage_reads {
+            self.add_slot(id, *slot, &[]);
+        }
+        self.count(&listed.nonce_changes);
+        self.count(&listed.balance_changes);
+        self.count(&listed.code_changes);
+        let code_hashes = listed.code_changes.iter().map(|change| {
+            let code = rapid_primitives::CodeChange::new(change.new_code.clone());
+            self.codes.entry(code.hash).or_insert_with(|| code.bytecode());
+            code.hash
+        });
+        let hint = AccountHint {
+            address: listed.address,
+            nonces: &listed.nonce_changes,
+            balances: &listed.balance_changes,
+            codes: &listed.code_changes,
+            code_hashes: code_hashes.collect(),
+            fates: Vec::new(),
+            slots: (first, self.slots.len() as u32),
+        };
+        self.by_address.insert(listed.address, id);
+        self.accounts.push(hint);
+    }
+
+    fn add_slot(&mut self, account: u32, slot: U256, values: &'a [StorageChange]) {
+        self.by_slot.insert((account, slot), self.slots.len() as u32);
+        self.count(values);
+        self.slots.push(SlotHint {
+            account,
+            slot,
+            values,
+        });
+    }
+
+    fn add_fate(&mut self, fate: &FateAt) {
+        let next = self.accounts.len() as u32;
+        let id = *self.by_address.entry(fate.address).or_insert(next);
+        if id == next {
+            let slots = self.slots.len() as u32;
+            self.accounts.push(AccountHint {
+                address: fate.address,
+                nonces: &[],
+                balances: &[],
+                codes: &[],
+                code_hashes: Vec::new(),
+                fates: Vec::new(),
+                slots: (slots, slots),
+            });
+        }
+        self.accounts[id as usize].fates.push((fate.index, fate.fate()));
+        self.counts[fate.index as usize] += 1;
+    }
+
+    fn count<T: Claim>(&mut self, claims: &[T]) {
+        for claim in claims {
+            self.counts[claim.index() as usize] += 1;
+        }
+    }
+
+    /// Number of claims at a block access index.
+    pub(crate) fn count_at(&self, index: u32) -> u32 {
+        self.counts[index as usize]
+    }
+
+    /// Block access indices there are.
+    pub(crate) const fn count_len(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// The number of an account.
+    pub(crate) fn account_id(&self, address: &Address) -> Option<u32> {
+        self.by_address.get(address).copied()
+    }
+
+    /// The number of a slot.
+    pub(crate) fn slot_id(&self, account: u32, slot: &U256) -> Option<u32> {
+        self.by_slot.get(&(account, *slot)).copied()
+    }
+
+    /// Code that the block is said to bring.
+    pub(crate) fn code(&self, hash: &B256) -> Option<&Bytecode> {
+        self.codes.get(hash)
+    }
+
+    /// An account as it is said to be when the transaction at this index begins; `base` is the state before the first.
+    pub(crate) fn account_before<E>(
+        &self,
+        id: u32,
+        index: u32,
+        base: impl FnOnce(&Address) -> Result<Option<Account>, E>,
+    ) -> Result<Option<Account>, E> {
+        let hint = &self.accounts[id as usize];
+        let cleared = hint.cleared_before(index);
+        let from = first_index_after(cleared);
+        let nonce = last_between(hint.nonces, from, index);
+        let balance = last_between(hint.balances, from, index);
+        let code = last_between(hint.codes, from, index);
+        let fate = hint.last_fate_before(index);
+        if nonce.is_none() && balance.is_none() && code.is_none() && fate.is_none() {
+            return base(&hint.address);
+        }
+        let is_complete = nonce.is_some() && balance.is_some() && code.is_some();
+        let mut account = match cleared {
+            None if !is_complete => base(&hint.address)?.unwrap_or_default(),
+            _ => Account::default(),
+        };
+        let mut changed = 0;
+        if let Some(position) = nonce {
+            account.nonce = hint.nonces[position].new_nonce;
+            changed = changed.max(hint.nonces[position].index());
+        }
+        if let Some(position) = balance {
+            account.balance = hint.balances[position].post_balance;
+            changed = changed.max(hint.balances[position].index());
+        }
+        if let Some(position) = code {
+            account.code_hash = hint.code_hashes[position];
+            changed = changed.max(hint.codes[position].index());
+        }
+        let exists = match fate {
+            Some((at, fate)) if u64::from(at) >= changed => fate != Fate::Removed,
+            _ => !account.is_empty(),
+        };
+        Ok(exists.then_some(account))
+    }
+
+    /// A slot as it is said to be when the transaction at this index begins; `base` is the state before the first.
+    pub(crate) fn slot_before<E>(
+        &self,
+        account: u32,
+        slot: Option<u32>,
+        index: u32,
+        base: impl FnOnce() -> Result<U256, E>,
+    ) -> Result<U256, E> {
+        let cleared = self.accounts[account as usize].cleared_before(index);
+        if let Some(slot) = slot {
+            let values = self.slots[slot as usize].values;
+            if let Some(position) = last_between(values, first_index_after(cleared), index) {
+                return Ok(values[position].new_value);
+            }
+        }
+        match cleared {
+            Some(_) => Ok(U256::ZERO),
+            None => base(),
+        }
+    }
+
+    /// Whether a slot of an account is said to be written by a transaction before this index.
+    pub(crate) fn writes_storage_before(&self, account: u32, index: u32) -> bool {
+        let (first, end) = self.accounts[account as usize].slots;
+        self.slots[first as usize..end as usize]
+            .iter()
+            .any(|slot| last_between(slot.values, 1, index).is_some())
+    }
+}
+
+impl AccountHint<'_> {
+    /// The fate claimed at an index: the last if there are more, as there can be around the transactions.
+    pub(crate) fn fate_at(&self, index: u32) -> Option<Fate> {
+        let at = self.fates.iter().rev().find(|(at, _)| *at == index);
+        at.map(|(_, fate)| *fate)
+    }
+
+    /// The last fate among those of transactions before this index.
+    fn last_fate_before(&self, index: u32) -> Option<(u32, Fate)> {
+        let mut fates = self.fates.iter().rev();
+        fates.find(|(at, _)| *at > 0 && *at < index).copied()
+    }
+
+    /// When the account last lost its storage, among the transactions before this index.
+    fn cleared_before(&self, index: u32) -> Option<(u32, Fate)> {
+        if self.fates.is_empty() {
+            return None;
+        }
+        let mut fates = self.fates.iter().rev();
+        fates
+            .find(|(at, fate)| *at > 0 && *at < index && matches!(fate, Fate::Wiped | Fate::Removed))
+            .copied()
+    }
+
+    /// The code claimed at a position of `codes`.
+    pub(crate) fn code(&self, position: usize) -> (B256, &Bytes) {
+        (self.code_hashes[position], &self.codes[position].new_code)
+    }
+}
+
+/// The first index whose claims outlived this: a wipe keeps what its own transaction wrote, a removal nothing of it. What
+/// precedes the transactions is in the base.
+const fn first_index_after(cleared: Option<(u32, Fate)>) -> u32 {
+    match cleared {
+        None => 1,
+        Some((at, Fate::Removed)) => at + 1,
+        Some((at, _)) => at,
+    }
+}
+
+fn claims_of(account: &AccountChanges) -> u64 {
+    let values: usize = account
+        .storage_changes
+        .iter()
+        .map(|slot| slot.changes.len())
+        .sum();
+    let fields = account.nonce_changes.len() + account.balance_changes.len() + account.code_changes.len();
+    (values + fields) as u64
+}
+
+const fn check_size(found: u64, max: u64) -> Result<(), HintError> {
+    match found <= max {
+        true => Ok(()),
+        false => Err(HintError::Size { found, max }),
+    }
+}
+
+/// A state diff is what [`rapid_primitives::DiffBuilder`] makes: nothing in it is superfluous.
+fn check_diff(listed: &[AccountChanges], fates: &[FateAt], transactions: usize) -> Result<(), HintError> {
+    let superfluous = |account: &&AccountChanges| !account.storage_reads.is_empty() || !account.has_changes();
+    if let Some(account) = listed.iter().find(superfluous) {
+        return Err(HintError::NotAChange(account.address));
+    }
+    let misplaced = |pair: &&[FateAt]| (pair[0].index, pair[0].address) > (pair[1].index, pair[1].address);
+    let beyond = |fate: &&FateAt| fate.index as usize > transactions + 1;
+    let wrong = fates.windows(2).find(misplaced).map(|pair| &pair[1]);
+    match wrong.or_else(|| fates.iter().find(beyond)) {
+        Some(fate) => Err(HintError::Fate(fate.address)),
+        None => Ok(()),
+    }
+}

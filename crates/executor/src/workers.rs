@@ -1,0 +1,131 @@
+//! Threads that execute: started once, parked between blocks.
+
+use std::num::NonZeroUsize;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+/// Stack of a worker. Calls of contracts nest in frames on the heap; what is left is that of precompiles and compiled code.
+const STACK_BYTES: usize = 8 << 20;
+
+/// Where workers may run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Pinning {
+    /// Wherever the system puts them.
+    #[default]
+    Free,
+    /// Each worker on a core of its own: the first takes the first, and so on; when there are more workers than cores the
+    /// cores are taken again from the first. The caller's thread, which is a worker too, is left where it is.
+    Cores(Vec<usize>),
+}
+
+/// Why workers could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start the executor's threads: {0}")]
+pub struct WorkersError(#[from] rayon::ThreadPoolBuildError);
+
+/// A fixed number of workers: the calling thread, and threads that are parked while there is nothing to do.
+///
+/// Whoever runs something on them takes part; so one worker is no thread at all.
+#[derive(Debug)]
+pub struct Workers {
+    count: NonZeroUsize,
+    /// The others; `None` if the caller is the only one.
+    others: Option<ThreadPool>,
+}
+
+impl Workers {
+    /// Starts all threads but the caller's.
+    ///
+    /// # Errors
+    /// [`WorkersError`] if the system gives no thread.
+    pub fn start(count: NonZeroUsize, pinning: &Pinning) -> Result<Self, WorkersError> {
+        let others = match count.get() - 1 {
+            0 => None,
+            others => Some(pool(others, pinning.clone())?),
+        };
+        Ok(Self { count, others })
+    }
+
+    /// Number of workers, the caller among them.
+    #[must_use]
+    pub const fn count(&self) -> NonZeroUsize {
+        self.count
+    }
+
+    /// Runs `others` on each of the other workers, and `own` on this thread meanwhile. Returns when all are done.
+    ///
+    /// One caller at a time gets the threads; a second waits for them, with its own part already under way.
+    pub(crate) fn run<R>(&self, others: impl Fn() + Sync, own: impl FnOnce() -> R) -> R {
+        let Some(pool) = &self.others else { return own() };
+        let others = &others;
+        pool.in_place_scope(|scope| {
+            scope.spawn_broadcast(move |_, _| others());
+            own()
+        })
+    }
+}
+
+fn pool(count: usize, pinning: Pinning) -> Result<ThreadPool, WorkersError> {
+    let pool = ThreadPoolBuilder::new()
+        .num_threads(count)
+        .stack_size(STACK_BYTES)
+        .thread_name(|worker| format!("executor-{}", worker + 1))
+        .start_handler(move |worker| pin(worker + 1, &pinning))
+        .build()?;
+    Ok(pool)
+}
+
+/// Puts this thread on its core. A worker that cannot be pinned works nevertheless.
+fn pin(worker: usize, pinning: &Pinning) {
+    let Pinning::Cores(cores) = pinning else { return };
+    let Some(core) = cores.get(worker % cores.len().max(1)) else {
+        return;
+    };
+    let mut set = CpuSet::new();
+    if *core < CpuSet::MAX_CPU {
+        set.set(*core);
+    }
+    if let Err(error) = sched_setaffinity(None, &set) {
+        tracing::warn!(target: "executor", worker, core, %error, "A worker could not be pinned to its core");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    use super::*;
+
+    fn workers(count: usize) -> Workers {
+        let count = NonZeroUsize::new(count).expect("not zero");
+        Workers::start(count, &Pinning::Free).expect("threads")
+    }
+
+    #[test]
+    fn everybody_takes_part_once() {
+        for count in [1, 2, 5] {
+            let workers = workers(count);
+            for _ in 0..20 {
+                let others = AtomicUsize::new(0);
+                let count_up = || {
+                    others.fetch_add(1, SeqCst);
+                };
+                let own = workers.run(count_up, || 7);
+                assert_eq!((own, others.into_inner()), (7, count - 1));
+            }
+        }
+    }
+
+    #[test]
+    fn a_core_that_is_not_there_stops_nobody() {
+        let pinning = Pinning::Cores(vec![CpuSet::MAX_CPU + 1]);
+        let workers = Workers::start(NonZeroUsize::new(3).expect("not zero"), &pinning).expect("threads");
+        let others = AtomicUsize::new(0);
+        let count_up = || {
+            others.fetch_add(1, SeqCst);
+        };
+        workers.run(count_up, || ());
+        assert_eq!(others.into_inner(), 2);
+    }
+}

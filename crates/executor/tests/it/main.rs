@@ -1,0 +1,9 @@
+//! Blocks executed by many workers against the same blocks executed one transaction after the other.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod bed;
+mod dice;
+mod hostile;
+mod programs;
+mod random;
