@@ -85,6 +85,17 @@ impl ReadyQueue {
         None
     }
 
+    /// Takes the next transaction of a lane above `Paid`, for who has no room for others.
+    pub fn pop_urgent(&mut self) -> Option<Arc<PooledTransaction>> {
+        self.flush_discards();
+        let lane_and_transaction = [Lane::System, Lane::Critical]
+            .into_iter()
+            .find_map(|lane| Some((lane, self.take_from(lane)?)));
+        let (lane, transaction) = lane_and_transaction?;
+        self.count_passed_over(lane);
+        Some(transaction)
+    }
+
     /// The lanes in the order in which they are asked now: the most overdue one first, then by rank.
     fn order(&self) -> impl Iterator<Item = Lane> + use<> {
         let bounds = &self.shared.config.lanes.passed_over_max;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use alloy_primitives::{Address, Bytes};
+use rapid_executor::ExecutorConfig;
 
 use crate::SequencerError;
 
@@ -32,6 +33,20 @@ pub struct SequencerConfig {
     pub early_seals_per_second: u32,
     /// How many such seals may come at once (default 32).
     pub early_seal_burst: u32,
+    /// How transactions are executed.
+    pub executor: ExecutorConfig,
+    /// When workers execute them, if there are any.
+    pub workers_use: WorkersUse,
+}
+
+/// When a sequencer's workers execute transactions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WorkersUse {
+    /// Where many wait, and as long as it is measured to be faster than one after the other.
+    #[default]
+    WherePays,
+    /// Wherever they may: to test and to measure them.
+    Always,
 }
 
 impl Default for SequencerConfig {
@@ -49,6 +64,8 @@ impl Default for SequencerConfig {
             gas_limit_target: None,
             early_seals_per_second: 1_000,
             early_seal_burst: 32,
+            executor: ExecutorConfig::default(),
+            workers_use: WorkersUse::default(),
         }
     }
 }

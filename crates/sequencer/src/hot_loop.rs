@@ -10,8 +10,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use rapid_chain::{Chain, Driver, OpenBlock as PublishedBlock};
 use rapid_chainspec::EthereumHardforks;
 use rapid_consensus::{NextBlockAttributes, next_block_environment};
-use rapid_evm::ExecutionError;
-use rapid_pool::{DiscardReason, PooledTransaction, ReadyQueue};
+use rapid_executor::Production;
+use rapid_pool::ReadyQueue;
 use rapid_primitives::{
     BlockClose, BlockEnvironment, BlockPosition, Header, MemoryPressure, MiniBlockNumber,
 };
@@ -20,7 +20,6 @@ use crate::{
     BlockPolicy, EmptyBlocks, Host, SequencerConfig, SequencerError, TimestampPolicy,
     control::Control,
     cut::{CommitOrder, Cut, CutReason, Gathered},
-    discard::discard_reason,
     early_seal::EarlySealBucket,
     finaliser::SealedHash,
     metrics::LoopMetrics,
@@ -28,8 +27,14 @@ use crate::{
     pace::Pace,
 };
 
-/// Transactions held for the parent's hash before the loop waits for it: more would only queue up memory.
-const HELD_MAX: usize = 1_024;
+mod transactions;
+mod workers;
+
+pub(crate) use workers::PoolJob;
+
+use transactions::Popped;
+use workers::Workers;
+
 /// How long the loop sleeps at most when nothing is due: it is woken when something comes.
 const IDLE_SLEEP: Duration = Duration::from_secs(1);
 /// How often a paused loop looks whether there is room again.
@@ -60,6 +65,8 @@ pub(crate) struct LoopStart<C> {
     pub(crate) open: Option<PublishedBlock>,
     pub(crate) number: MiniBlockNumber,
     pub(crate) time_us: u64,
+    /// Workers, if transactions are executed by more than this thread.
+    pub(crate) production: Option<Production<PoolJob>>,
 }
 
 /// The loop, on its thread.
@@ -76,6 +83,7 @@ pub(crate) struct HotLoop<C> {
     schedule: Schedule,
     parent: Parent,
     block: Option<OpenBlock>,
+    workers: Option<Workers>,
     /// Number and time of the newest mini-block cut.
     number: MiniBlockNumber,
     time_us: u64,
@@ -134,8 +142,13 @@ impl<C: Host> HotLoop<C> {
             open,
             number,
             time_us,
+            production,
         } = start;
         let block = open.map(|open| OpenBlock::resume(&chain, &open)).transpose()?;
+        let mut workers = production.map(|production| Workers::new(production, config.workers_use));
+        if let (Some(workers), Some(block)) = (&mut workers, &block) {
+            workers.enter_block(chain.spec(), block)?;
+        }
         let now = host.now();
         Ok(Self {
             schedule: Schedule::start(&config, now, host.wall()),
@@ -155,6 +168,7 @@ impl<C: Host> HotLoop<C> {
             hashes,
             parent,
             block,
+            workers,
             number,
             time_us,
         })
@@ -166,6 +180,7 @@ impl<C: Host> HotLoop<C> {
         self.catch_up_parent_hash()?;
         while !self.control.is_stopping() {
             self.take_hashes()?;
+            self.collect()?;
             let now = self.host.now();
             self.close_due_block(now)?;
             self.cut_due_mini_block(now)?;
@@ -182,88 +197,14 @@ impl<C: Host> HotLoop<C> {
                 std::thread::sleep(delay.min(PAUSED_SLEEP));
                 continue;
             }
-            match self.ready.pop() {
-                Some(transaction) => self.take(transaction)?,
-                None => self.idle(now)?,
+            match self.pop() {
+                Popped::Transaction(transaction) => self.take(transaction)?,
+                Popped::Nothing => self.idle(now)?,
+                Popped::NoRoom => self.wait_for_room(now),
             }
         }
+        self.settle()?;
         self.cut(CutReason::Stopping, None)
-    }
-
-    // ---- transactions
-
-    fn take(&mut self, transaction: Arc<PooledTransaction>) -> Result<(), SequencerError> {
-        self.open_block()?;
-        let block = self.block.as_mut().expect("opened above");
-        if !block.fits(transaction.encoded_len()) {
-            if block.is_empty() {
-                self.metrics.discarded.increment(1);
-                self.ready
-                    .discard(transaction, DiscardReason::ExceedsBlockGasLimit);
-                return Ok(());
-            }
-            return self.take_in_next_block(transaction);
-        }
-        match block.execute(&transaction) {
-            Ok(executed) => {
-                self.metrics.transactions.increment(1);
-                self.gathered.changed(block.access_index(), executed.changes);
-                self.gathered.receipts.push(executed.receipt);
-                self.gathered.bytes += transaction.encoded_len();
-                self.gathered.transactions.push(transaction);
-                self.cut_if_full()
-            }
-            Err(ExecutionError::ParentHashPending(_)) => self.hold(transaction),
-            Err(ExecutionError::BlockGasExhausted { .. } | ExecutionError::BlobGasExhausted { .. })
-                if !block.is_empty() =>
-            {
-                self.take_in_next_block(transaction)
-            }
-            Err(ExecutionError::State(_) | ExecutionError::Fatal(_)) if !self.control.is_stopping() => {
-                Err(SequencerError::Execution {
-                    number: block.environment().number,
-                    reason: format!("transaction {} broke the executor", transaction.hash()),
-                })
-            }
-            Err(error) => {
-                self.metrics.discarded.increment(1);
-                self.ready.discard(transaction, discard_reason(&error));
-                Ok(())
-            }
-        }
-    }
-
-    fn cut_if_full(&mut self) -> Result<(), SequencerError> {
-        let executed = self
-            .block
-            .as_ref()
-            .map_or(0, |block| block.position().transaction_index);
-        match self.config.block_policy {
-            BlockPolicy::AfterTransactions(count) if executed >= count => self.close_block(),
-            _ if self.gathered.bytes >= self.config.mini_block_bytes_max => self.cut(CutReason::Size, None),
-            _ => Ok(()),
-        }
-    }
-
-    /// Closes the block, which is full for this transaction, and keeps the transaction for the next one.
-    fn take_in_next_block(&mut self, transaction: Arc<PooledTransaction>) -> Result<(), SequencerError> {
-        self.ready.requeue_front(transaction);
-        if self.parent.hash.is_none() {
-            // Those held for the hash come first: they would miss every block if each closed before they ran.
-            return self.await_parent_hash();
-        }
-        self.close_block()
-    }
-
-    /// Sets a transaction aside that reads the hash of the parent.
-    fn hold(&mut self, transaction: Arc<PooledTransaction>) -> Result<(), SequencerError> {
-        self.ready.hold(transaction);
-        self.metrics.held.set(self.ready.held_len() as f64);
-        if self.ready.held_len() >= HELD_MAX {
-            self.await_parent_hash()
-        } else {
-            Ok(())
-        }
     }
 
     // ---- mini-blocks
@@ -274,7 +215,8 @@ impl<C: Host> HotLoop<C> {
             return Ok(());
         }
         let missed = self.schedule.mini_block.advance(now);
-        if self.gathered.is_empty() {
+        self.run_alone(now)?;
+        if !self.has_content() {
             return Ok(());
         }
         self.metrics.deadlines_missed.increment(missed);
@@ -284,9 +226,11 @@ impl<C: Host> HotLoop<C> {
 
     /// Hands what was gathered to the committer; waits while that is [`crate::committer::COMMIT_QUEUE_LEN`] behind.
     fn cut(&mut self, reason: CutReason, close: Option<BlockClose>) -> Result<(), SequencerError> {
+        let version = self.absorb()?;
         if self.gathered.is_empty() && close.is_none() {
             return Ok(());
         }
+        let version = version.unwrap_or_else(|| self.chain.state().cut());
         let block = self
             .block
             .as_mut()
@@ -302,7 +246,7 @@ impl<C: Host> HotLoop<C> {
             position: self.gathered_from,
             close,
             content: std::mem::take(&mut self.gathered),
-            version: self.chain.state().cut(),
+            version,
             cut_at,
         };
         block.mini_block_cut();
@@ -356,6 +300,9 @@ impl<C: Host> HotLoop<C> {
         let (block, changes) = OpenBlock::open(&self.chain, environment)?;
         self.gathered_from = block.position();
         self.gathered.changed(0, changes);
+        if let Some(workers) = &mut self.workers {
+            workers.enter_block(self.chain.spec(), &block)?;
+        }
         self.block = Some(block);
         self.store_parent_hash()
     }
@@ -433,6 +380,7 @@ impl<C: Host> HotLoop<C> {
             // The node stops, or the finaliser failed: the block stays open and is continued after a restart.
             return Ok(());
         }
+        self.settle()?;
         let Some(block) = &mut self.block else {
             return Ok(());
         };
@@ -492,6 +440,9 @@ impl<C: Host> HotLoop<C> {
         }
         let changes = block.store_parent_hash(hash)?;
         self.gathered.changed(0, changes);
+        if let Some(workers) = &self.workers {
+            workers.parent_hash_arrived();
+        }
         self.ready.release_held();
         self.metrics.held.set(0.0);
         Ok(())
@@ -517,6 +468,9 @@ impl<C: Host> HotLoop<C> {
 
     /// Nothing to execute: seal at once if nothing is coming, else sleep until something is due.
     fn idle(&mut self, now: Instant) -> Result<(), SequencerError> {
+        if self.is_busy() {
+            return self.wait_for_workers(now);
+        }
         if self.ready.is_idle() {
             if self.config.block_policy == BlockPolicy::WhenIdle {
                 // A transaction opened it. Should that have turned out invalid, an empty block is better than one that
@@ -525,7 +479,7 @@ impl<C: Host> HotLoop<C> {
                 if self.block.is_some() && self.ready.held_len() == 0 {
                     return self.close_block();
                 }
-            } else if !self.gathered.is_empty() && self.schedule.early.take(now) {
+            } else if self.has_content() && self.schedule.early.take(now) {
                 return self.cut(CutReason::Idle, None);
             }
         }
@@ -541,7 +495,7 @@ impl<C: Host> HotLoop<C> {
     /// When something is to be cut or closed; `until` if nothing is before.
     fn next_due(&self, until: Instant) -> Instant {
         let mut deadline = until;
-        if !self.gathered.is_empty() {
+        if self.has_content() || self.is_busy() {
             deadline = deadline.min(self.schedule.mini_block.due());
         }
         if let Some(block) = &self.schedule.block {
@@ -566,6 +520,7 @@ impl<C: Host> HotLoop<C> {
     /// Where it is memory, which seldom comes back, the block is closed too: its receipts get their hash.
     fn pause(&mut self) -> Result<(), SequencerError> {
         self.metrics.paused.set(1.0);
+        self.settle()?;
         let has_transactions = self.block.as_ref().is_some_and(|block| !block.is_empty());
         if has_transactions && self.driver.memory() == MemoryPressure::Hard {
             self.close_block()?;

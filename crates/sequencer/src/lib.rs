@@ -35,7 +35,7 @@ mod sequencer;
 pub use clock::{Host, SystemHost};
 pub use config::{
     BlockPolicy, EmptyBlocks, MAX_MINI_BLOCK_INTERVAL, MIN_MINI_BLOCK_INTERVAL, SequencerConfig,
-    TimestampPolicy,
+    TimestampPolicy, WorkersUse,
 };
 pub use error::SequencerError;
 pub use sequencer::Sequencer;

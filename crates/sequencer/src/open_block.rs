@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use alloy_eips::{eip2935::HISTORY_STORAGE_ADDRESS, eip4895::Withdrawal};
-use alloy_primitives::{B256, KECCAK256_EMPTY};
+use alloy_primitives::{B256, KECCAK256_EMPTY, U256};
 use rapid_chain::{Chain, OpenBlock as PublishedBlock};
-use rapid_evm::{BlockEnd, BlockExecutor, Executed, ExecutionError, StateDb};
+use rapid_chainspec::{ChainSpec, EthereumHardforks};
+use rapid_evm::{BlockEnd, BlockExecutor, Executed, ExecutionError, Promised, StateDb};
 use rapid_pool::PooledTransaction;
-use rapid_primitives::{AccountChange, BlockEnvironment, BlockPosition, Header, ReadState, Receipt};
+use rapid_primitives::{Account, AccountChange, BlockEnvironment, BlockPosition, Header, ReadState, Receipt};
+use revm::context_interface::result::ExecutionResult;
 
 use crate::{SequencerError, live_state::LiveState};
 
@@ -28,6 +30,16 @@ pub(crate) struct OpenBlock {
     history_contract: bool,
     /// Totals after everything executed.
     position: BlockPosition,
+    /// The beneficiary's balance after everything executed, while fees are withheld from it.
+    beneficiary_balance: U256,
+}
+
+/// What is not in the block yet, and may take of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Outstanding {
+    pub(crate) promised: Promised,
+    pub(crate) transactions: u64,
+    pub(crate) bytes: u64,
 }
 
 impl OpenBlock {
@@ -73,6 +85,7 @@ impl OpenBlock {
             parent_hash: None,
             history_contract: false,
             position: BlockPosition::default(),
+            beneficiary_balance: U256::ZERO,
         }
     }
 
@@ -114,11 +127,16 @@ impl OpenBlock {
         changes.map_err(|error| self.failed(&error))
     }
 
-    /// Whether a transaction of so many bytes fits the block's size (EIP-7934).
-    pub(crate) fn fits(&self, bytes: usize) -> bool {
-        let prefixes = MAX_RLP_PREFIX_BYTES * (self.position.transaction_index + 1);
-        let total = self.position.transaction_bytes + bytes as u64 + prefixes + BLOCK_OVERHEAD_BYTES;
+    /// Whether a transaction fits what is left of the block's size (EIP-7934) and gas.
+    pub(crate) fn fits(&self, pooled: &PooledTransaction, outstanding: Outstanding) -> bool {
+        let transactions = self.position.transaction_index + outstanding.transactions + 1;
+        let bytes = self.position.transaction_bytes + outstanding.bytes + pooled.encoded_len() as u64;
+        let total = bytes + MAX_RLP_PREFIX_BYTES * transactions + BLOCK_OVERHEAD_BYTES;
         total <= rapid_consensus::MAX_BLOCK_RLP_BYTES as u64
+            && self
+                .executor
+                .check_fits(pooled.transaction(), outstanding.promised)
+                .is_ok()
     }
 
     pub(crate) fn execute(
@@ -126,12 +144,67 @@ impl OpenBlock {
         pooled: &PooledTransaction,
     ) -> Result<Executed, ExecutionError<LiveError>> {
         let executed = self.executor.execute(pooled.transaction(), pooled.sender())?;
+        self.advance(&executed.receipt, pooled.encoded_len());
+        Ok(executed)
+    }
+
+    fn advance(&mut self, receipt: &Receipt, bytes: usize) {
         self.position.transaction_index += 1;
-        self.position.log_index += executed.receipt.logs.len() as u64;
+        self.position.log_index += receipt.logs.len() as u64;
         self.position.gas_used = self.executor.gas_used();
         self.position.blob_gas_used = self.executor.blob_gas_used();
-        self.position.transaction_bytes += pooled.encoded_len() as u64;
-        Ok(executed)
+        self.position.transaction_bytes += bytes as u64;
+    }
+
+    /// Whether its transactions may be executed by workers that withhold fees: the forks in force clear empty accounts and
+    /// have no access list, and the beneficiary is none that the first fee of nothing would clear.
+    pub(crate) fn may_withhold_fees(&self, spec: &ChainSpec) -> Result<bool, SequencerError> {
+        let environment = self.environment();
+        let beneficiary = self.beneficiary()?;
+        Ok(spec.is_shanghai_active_at_timestamp(environment.timestamp)
+            && !spec.is_amsterdam_active_at_timestamp(environment.timestamp)
+            && !beneficiary.is_some_and(|account| account.is_empty()))
+    }
+
+    /// From now on transactions are [absorbed](Self::absorb); everything executed so far is in the state.
+    pub(crate) fn begin_withholding(&mut self) -> Result<(), SequencerError> {
+        self.beneficiary_balance = self.beneficiary()?.unwrap_or_default().balance;
+        Ok(())
+    }
+
+    fn beneficiary(&self) -> Result<Option<Account>, SequencerError> {
+        let account = self.executor.state().account(&self.environment().beneficiary);
+        account.map_err(|error| self.failed(&ExecutionError::State(error)))
+    }
+
+    /// Takes up the next transaction, which a worker has executed.
+    pub(crate) fn absorb(
+        &mut self,
+        pooled: &PooledTransaction,
+        result: ExecutionResult,
+        mut changes: Vec<AccountChange>,
+        fee: U256,
+    ) -> Result<(Receipt, Vec<AccountChange>), SequencerError> {
+        let receipt = self
+            .executor
+            .absorb(pooled.transaction(), result)
+            .map_err(|error| self.failed(&error))?;
+        self.advance(&receipt, pooled.encoded_len());
+        if !fee.is_zero() {
+            self.beneficiary_balance += fee;
+            let change = AccountChange {
+                balance: Some(self.beneficiary_balance),
+                ..AccountChange::new(self.environment().beneficiary)
+            };
+            let place = changes.partition_point(|other| other.address < change.address);
+            changes.insert(place, change);
+        }
+        Ok((receipt, changes))
+    }
+
+    /// The beneficiary's balance after everything absorbed.
+    pub(crate) const fn beneficiary_balance(&self) -> U256 {
+        self.beneficiary_balance
     }
 
     /// Block access index of the newest transaction, or of what follows the last one (EIP-7928).

@@ -89,15 +89,9 @@ impl Bed {
     /// Stops and starts again on the same directory.
     pub(crate) fn restart(mut self) -> Self {
         self.sequencer.take().unwrap().stop().unwrap();
-        let Self {
-            dir,
-            spec,
-            config,
-            chain,
-            pool,
-            ..
-        } = self;
-        drop((chain, pool));
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
+        let (spec, config) = (Arc::clone(&self.spec), self.config.clone());
+        drop(self);
         Self::start_in(dir, spec, config)
     }
 
@@ -134,6 +128,15 @@ impl Bed {
             let _ = tokio::time::timeout(PATIENCE, events.recv())
                 .await
                 .expect("block was not sealed");
+        }
+    }
+}
+
+impl Drop for Bed {
+    /// A sequencer that nobody stops keeps its chain, and the address space of that, until the process ends.
+    fn drop(&mut self) {
+        if let Some(sequencer) = self.sequencer.take() {
+            let _ = sequencer.stop();
         }
     }
 }

@@ -5,4 +5,5 @@
 mod bed;
 mod blocks;
 mod memory;
+mod parallel;
 mod restart;

@@ -1,0 +1,159 @@
+//! What is ready to run, by class, and the workers that sleep until there is something.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+};
+
+use crossbeam_queue::ArrayQueue;
+use crossbeam_utils::sync::{Parker, Unparker};
+use parking_lot::Mutex;
+
+use super::{
+    chain::Chain,
+    job::{CLASSES, Class, Length},
+    lane::Lane,
+};
+
+/// Something a worker can go on with.
+#[derive(Debug)]
+pub(crate) enum Runnable<J> {
+    /// The transactions of one sender.
+    Chain(Arc<Chain<J>>),
+    /// The chains that wait for one contended key, from the queue of this class.
+    Lane(Arc<Lane<J>>, Class),
+}
+
+/// Queues of what is ready, one per class, and one per class for what may take long.
+///
+/// Bounded by what is handed out: a chain or lane is in at most one queue at a time.
+#[derive(Debug)]
+pub(crate) struct Injector<J> {
+    short: [ArrayQueue<Runnable<J>>; CLASSES],
+    long: [ArrayQueue<Runnable<J>>; CLASSES],
+    sleepers: AtomicUsize,
+    asleep: Mutex<Vec<(usize, Unparker)>>,
+    stopping: AtomicBool,
+}
+
+/// What a worker takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Appetite {
+    /// Short transactions only.
+    Short,
+    /// Everything.
+    Any,
+}
+
+impl<J> Injector<J> {
+    /// Room for this many chains and lanes in each class.
+    pub(crate) fn new(capacity: usize) -> Self {
+        let queues = || std::array::from_fn(|_| ArrayQueue::new(capacity));
+        Self {
+            short: queues(),
+            long: queues(),
+            sleepers: AtomicUsize::new(0),
+            asleep: Mutex::default(),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// Makes something ready, and wakes a worker for it.
+    pub(crate) fn push(&self, runnable: Runnable<J>, class: Class, length: Length) {
+        let queues = match length {
+            Length::Short => &self.short,
+            Length::Long => &self.long,
+        };
+        assert!(
+            queues[class.index()].push(runnable).is_ok(),
+            "as many places as there can be chains and lanes"
+        );
+        if self.sleepers.load(SeqCst) > 0 {
+            self.wake_for(length);
+        }
+    }
+
+    /// Takes the most urgent that is ready.
+    pub(crate) fn pop(&self, appetite: Appetite) -> Option<Runnable<J>> {
+        for class in 0..CLASSES {
+            if let Some(runnable) = self.short[class].pop() {
+                return Some(runnable);
+            }
+            if appetite == Appetite::Any
+                && let Some(runnable) = self.long[class].pop()
+            {
+                return Some(runnable);
+            }
+        }
+        None
+    }
+
+    /// Whether something more urgent than `class` is ready.
+    pub(crate) fn has_above(&self, class: Class) -> bool {
+        self.short[..class.index()].iter().any(|queue| !queue.is_empty())
+    }
+
+    /// Sleeps until there may be something to take, or the workers are stopped.
+    pub(crate) fn sleep(&self, worker: usize, appetite: Appetite, parker: &Parker) {
+        self.asleep.lock().push((worker, parker.unparker().clone()));
+        self.sleepers.fetch_add(1, SeqCst);
+        // Whoever pushes looks at the sleepers after it pushed, so one of both sees the other.
+        if self.has_any(appetite) || self.is_stopping() {
+            self.rise(worker);
+            return;
+        }
+        parker.park();
+        self.rise(worker);
+    }
+
+    /// Stops all workers for ever.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, SeqCst);
+        for (_, unparker) in self.asleep.lock().iter() {
+            unparker.unpark();
+        }
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(SeqCst)
+    }
+
+    fn has_any(&self, appetite: Appetite) -> bool {
+        let any = |queues: &[ArrayQueue<Runnable<J>>]| queues.iter().any(|queue| !queue.is_empty());
+        any(&self.short) || (appetite == Appetite::Any && any(&self.long))
+    }
+
+    /// Takes a worker off the list of sleepers, if nobody did.
+    fn rise(&self, worker: usize) {
+        let mut asleep = self.asleep.lock();
+        if let Some(position) = asleep.iter().position(|(sleeper, _)| *sleeper == worker) {
+            asleep.swap_remove(position);
+            self.sleepers.fetch_sub(1, SeqCst);
+        }
+    }
+
+    /// Wakes one worker that takes what was pushed.
+    fn wake_for(&self, length: Length) {
+        let mut asleep = self.asleep.lock();
+        let fits = |(worker, _): &(usize, Unparker)| length == Length::Short || *worker != SHORT_WORKER;
+        if let Some(position) = asleep.iter().rposition(fits) {
+            let (_, unparker) = asleep.swap_remove(position);
+            self.sleepers.fetch_sub(1, SeqCst);
+            unparker.unpark();
+        }
+    }
+}
+
+/// The worker that takes no long transactions: so a short one waits for at most one other short one.
+pub(crate) const SHORT_WORKER: usize = 0;
+
+impl Appetite {
+    /// What a worker of so many takes.
+    pub(crate) const fn of(worker: usize, workers: usize) -> Self {
+        if worker == SHORT_WORKER && workers > 1 {
+            Self::Short
+        } else {
+            Self::Any
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! A worker: takes what is ready, executes it on committed values, commits.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crossbeam_utils::sync::Parker;
+
+use super::{
+    attempt::{Attempts, Post, Verdict},
+    chain::{Chain, Next},
+    injector::{Appetite, Runnable},
+    job::{Class, Job, Length, Task},
+    lane::Lane,
+    outbox::{Alone, Lost, Outbox, Outcome, Stop, StopReason},
+    shared::Shared,
+};
+
+/// Transactions that a worker runs of one chain or lane before it looks whether something else is more urgent: the others'
+/// wait is bounded by this many short ones.
+const RUN_MAX: usize = 16;
+
+/// Races that a transaction may lose before it has to run alone.
+const LOST_MAX: u32 = 8;
+
+/// How long a worker looks for something to do before it sleeps, where it may.
+const SPIN: Duration = Duration::from_micros(20);
+
+/// Whether workers may use up the time of a core for nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// They sleep at once.
+    Sleep,
+    /// They look for a while first.
+    SpinFirst,
+}
+
+pub(crate) struct Worker<J, A> {
+    number: usize,
+    appetite: Appetite,
+    waiting: Waiting,
+    shared: Arc<Shared<J>>,
+    attempts: A,
+    at: Instant,
+}
+
+impl<J: Job, A: Attempts<J>> Worker<J, A> {
+    pub(crate) fn new(number: usize, waiting: Waiting, shared: Arc<Shared<J>>, attempts: A) -> Self {
+        Self {
+            number,
+            appetite: Appetite::of(number, shared.outboxes.len()),
+            waiting,
+            shared,
+            attempts,
+            at: Instant::now(),
+        }
+    }
+
+    /// Works until it is stopped.
+    pub(crate) fn run(mut self) {
+        let parker = Parker::new();
+        while !self.shared.injector.is_stopping() {
+            match self.find() {
+                Some(runnable) => {
+                    self.at = Instant::now();
+                    self.go_on_with(runnable);
+                }
+                None => self.shared.injector.sleep(self.number, self.appetite, &parker),
+            }
+        }
+    }
+
+    fn find(&self) -> Option<Runnable<J>> {
+        let found = self.shared.injector.pop(self.appetite);
+        if found.is_some() || self.waiting == Waiting::Sleep {
+            return found;
+        }
+        let since = Instant::now();
+        while since.elapsed() < SPIN {
+            for _ in 0..32 {
+                std::hint::spin_loop();
+            }
+            let found = self.shared.injector.pop(self.appetite);
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+
+    fn go_on_with(&mut self, runnable: Runnable<J>) {
+        match runnable {
+            Runnable::Chain(chain) => self.run_chain(chain),
+            Runnable::Lane(lane, class) => {
+                if lane.begin(class) {
+                    self.run_lane(&lane);
+                }
+            }
+        }
+    }
+
+    /// Runs a chain until it is at rest, has to wait elsewhere, or others had to wait long enough.
+    fn run_chain(&mut self, chain: Arc<Chain<J>>) {
+        let mut next = chain.first();
+        for _ in 0..RUN_MAX {
+            let Next::Task(task) = next else { return };
+            if task.lane.is_some() || self.shared.injector.has_above(task.class) {
+                return self.shared.make_ready(chain, &task);
+            }
+            match self.execute(&chain, &task) {
+                After::Goes => next = chain.ended(),
+                After::Stopped => return,
+            }
+        }
+        if let Next::Task(task) = next {
+            self.shared.make_ready(chain, &task);
+        }
+    }
+
+    /// Runs the first transactions of the chains in a lane. What comes after them in their chains goes its own way.
+    fn run_lane(&mut self, lane: &Arc<Lane<J>>) {
+        for _ in 0..RUN_MAX {
+            let Some(chain) = lane.next() else { return };
+            if let Next::Task(task) = chain.first()
+                && self.execute(&chain, &task) == After::Goes
+                && let Next::Task(next) = chain.ended()
+            {
+                self.shared.make_ready(chain, &next);
+            }
+            if self.shared.injector.has_above(Class::new(usize::MAX)) {
+                break;
+            }
+        }
+        if let Some(class) = lane.yield_up() {
+            let runnable = Runnable::Lane(Arc::clone(lane), class);
+            self.shared.injector.push(runnable, class, Length::Short);
+        }
+    }
+
+    fn execute(&mut self, chain: &Chain<J>, task: &Task<J>) -> After {
+        let mut lost = 0;
+        loop {
+            let post = Post {
+                shared: &self.shared,
+                worker: self.number,
+                began: self.at,
+            };
+            let attempt = catch_unwind(AssertUnwindSafe(|| self.attempts.attempt(post, task)));
+            let ended = attempt
+                .as_ref()
+                .map_or_else(|_| Instant::now(), |attempt| attempt.ended);
+            let took = ended.duration_since(self.at).as_nanos();
+            self.at = ended;
+            let reason = match attempt.map(|attempt| attempt.verdict) {
+                Ok(Verdict::Committed) => {
+                    self.shared.are_done(1);
+                    return After::Goes;
+                }
+                Ok(Verdict::Lost(key)) => {
+                    lost += 1;
+                    let job = task.job.clone();
+                    let nanoseconds = u32::try_from(took).unwrap_or(u32::MAX);
+                    self.outbox(|outbox| {
+                        outbox.lost(Lost {
+                            job,
+                            key,
+                            nanoseconds,
+                        })
+                    });
+                    if lost < LOST_MAX {
+                        continue;
+                    }
+                    StopReason::Alone(Alone::LostRaces)
+                }
+                Ok(Verdict::Stopped(reason)) => reason,
+                Err(_) => {
+                    // Whatever it was doing may be half done.
+                    self.attempts.start_over();
+                    StopReason::Panicked
+                }
+            };
+            self.stop(chain, task, reason);
+            return After::Stopped;
+        }
+    }
+
+    fn stop(&self, chain: &Chain<J>, task: &Task<J>, reason: StopReason) {
+        chain.stop();
+        let stopped = Stop {
+            job: task.job.clone(),
+            reason,
+        };
+        self.outbox(|outbox| outbox.outcomes.push(Outcome::Stopped(stopped)));
+        self.shared.are_done(1);
+        // Its successors wait for what becomes of it.
+        self.shared.wake();
+    }
+
+    fn outbox(&self, fill: impl FnOnce(&mut Outbox<J>)) {
+        fill(&mut self.shared.outboxes[self.number].lock());
+    }
+}
+
+/// What becomes of a chain after its first transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    Goes,
+    Stopped,
+}
