@@ -25,6 +25,16 @@ pub enum StateKey {
     Slot(Address, U256),
 }
 
+impl StateKey {
+    /// The account that it is, or is of.
+    #[must_use]
+    pub const fn address(&self) -> &Address {
+        match self {
+            Self::Account(address) | Self::Slot(address, _) => address,
+        }
+    }
+}
+
 /// A commit was refused because something it read has changed since; nothing was written. The writer executes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{key:?} changed after it was read")]

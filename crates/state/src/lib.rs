@@ -61,6 +61,7 @@ mod interleavings;
 mod layout;
 mod lease;
 mod net_change;
+mod prefetch;
 mod read_set;
 mod region;
 mod reservation;

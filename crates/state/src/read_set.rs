@@ -6,7 +6,7 @@ use alloy_primitives::{Address, B256, U256};
 use rapid_primitives::{Account, ReadState};
 use revm::bytecode::Bytecode;
 
-use crate::{State, entry::ABSENT, index::Gap, storages::StorageId, table::Lookup};
+use crate::{State, entry::ABSENT, index::Gap, storages::StorageId, table::Lookup, tables::Tables};
 
 /// Reads of a kind up to which walking over them is quicker than searching the index.
 const FEW: usize = 16;
@@ -139,6 +139,10 @@ impl Recording {
             state,
             reads: RefCell::new(reads),
         }
+    }
+
+    pub(crate) fn tables(&self) -> &Tables {
+        self.state.tables()
     }
 
     /// Takes what was read so far and starts over, for the next transaction.

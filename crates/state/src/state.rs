@@ -316,6 +316,12 @@ impl Rewinds {
 #[derive(Clone, Debug)]
 pub struct Newest(State);
 
+impl Newest {
+    pub(crate) fn tables(&self) -> &Tables {
+        self.0.tables()
+    }
+}
+
 impl ReadState for Newest {
     type Error = Infallible;
 

@@ -115,7 +115,7 @@ impl Tables {
 }
 
 /// Slots searched for at once: as many as a core can have cache misses under way, and some.
-const TOGETHER: usize = 32;
+pub(crate) const TOGETHER: usize = 32;
 
 impl Tables {
     /// The values of many slots at a version. The caller checks afterwards that the version is still retained.

@@ -74,6 +74,25 @@ fn reads_and_refused_commits_make_no_entry() {
     assert!(state.code(&hash).is_none());
 }
 
+#[test]
+fn asking_ahead_reads_nothing_and_makes_no_entry() {
+    let state = state();
+    let storage: Vec<_> = (1..50).map(|slot| (slot, slot)).collect();
+    let changes = [contract(address(0), &storage), balance(address(1), 7)];
+    state.commit(&ReadSet::new(), &changes).unwrap();
+    let slots = (0..80).map(|slot| StateKey::Slot(address(slot % 4), U256::from(slot / 2)));
+    let accounts = (0..5).map(|index| StateKey::Account(address(index)));
+    let keys: Vec<_> = slots.chain(accounts).collect();
+    let (before, view) = (state.usage(), state.recording());
+    for count in [0, 1, 31, 33, keys.len()] {
+        view.prefetch(&keys[..count]);
+        state.newest().prefetch(&keys[keys.len() - count..]);
+    }
+    assert!(view.take_reads().is_empty());
+    assert_eq!(state.usage(), before);
+    assert_eq!(view.storage(&address(0), &U256::from(8)).unwrap(), U256::from(8));
+}
+
 /// A reader of `key`, then a commit of `between`: what becomes of the reader's commit.
 fn race(between: &[rapid_primitives::AccountChange], key: StateKey) -> Result<CommitSequence, Conflict> {
     let state = state();
