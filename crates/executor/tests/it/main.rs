@@ -5,5 +5,6 @@
 mod bed;
 mod dice;
 mod hostile;
+mod production;
 mod programs;
 mod random;
