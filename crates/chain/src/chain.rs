@@ -19,7 +19,7 @@ use rapid_trie::AccountProof;
 use tokio::sync::broadcast;
 
 use crate::{
-    ChainError, Included, PastState, ReceiptWaiter, StateAt, TransactionAt, View,
+    ChainError, ExecutionMode, Included, PastState, ReceiptWaiter, StateAt, TransactionAt, View,
     lookup::find_in_mini_blocks,
     recent::{RecentBlocks, RecentTransactions},
     waiters::Waiters,
@@ -57,6 +57,8 @@ pub struct ChainConfig {
     /// A checkpoint is written when the log has grown by this many bytes since the last one (default 256 MiB, which
     /// replays in seconds), or by the size of the last one, whichever is more: so the cost per byte stays constant.
     pub checkpoint_log_bytes: u64,
+    /// How blocks from elsewhere are executed (default: sequentially).
+    pub execution: ExecutionMode,
 }
 
 impl ChainConfig {
@@ -68,6 +70,7 @@ impl ChainConfig {
             log: rapid_log::LogConfig::default(),
             state: rapid_state::StateConfig::default(),
             checkpoint_log_bytes: 256 << 20,
+            execution: ExecutionMode::default(),
         }
     }
 }
@@ -97,6 +100,7 @@ pub(crate) struct Shared {
     compiler: OnceLock<Compiler>,
     memory: MemoryPressureCell,
     pub(crate) checkpoint_log_bytes: u64,
+    execution: ExecutionMode,
 }
 
 /// What [`Shared`] is made of.
@@ -111,6 +115,7 @@ pub(crate) struct SharedParts {
     pub(crate) blocks: RecentBlocks,
     pub(crate) transactions: RecentTransactions,
     pub(crate) checkpoint_log_bytes: u64,
+    pub(crate) execution: ExecutionMode,
 }
 
 impl Shared {
@@ -131,6 +136,7 @@ impl Shared {
             compiler: OnceLock::new(),
             memory: MemoryPressureCell::default(),
             checkpoint_log_bytes: parts.checkpoint_log_bytes,
+            execution: parts.execution,
         }
     }
 
@@ -174,6 +180,11 @@ impl Chain {
         if self.shared.compiler.set(compiler).is_err() {
             tracing::warn!("The chain has a compiler already");
         }
+    }
+
+    /// How blocks from elsewhere are executed.
+    pub(crate) fn execution_mode(&self) -> &ExecutionMode {
+        &self.shared.execution
     }
 
     /// The compiler, for executors.

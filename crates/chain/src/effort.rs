@@ -29,6 +29,10 @@ pub struct ImportWork {
     pub history: Effort,
     /// Accounts that blocks changed, each counted once per block.
     pub changes: u64,
+    /// Blocks that all workers executed at once, with a hint.
+    pub hinted_blocks: u64,
+    /// Those of them whose hint was proven to be all true.
+    pub proven_hints: u64,
 }
 
 /// Measures one step of this thread.

@@ -2,16 +2,19 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use alloy_eip7928::{compute_block_access_list_hash, total_bal_items};
+use alloy_eip7928::{BlockAccessList, compute_block_access_list_hash, total_bal_items};
 use alloy_eips::eip7685::Requests;
 use alloy_primitives::{Address, B256};
 use rapid_consensus::{ExecutionOutcome, ReceiptsDigest, verify_post_execution};
 use rapid_evm::{BlockExecutor, BlockHashes, ExecutionError, StateDb, environment_of_header};
+use rapid_executor::{BlockHint, HintVerdict, Validated};
 use rapid_primitives::{AccountChange, AmsterdamClose, Block, DiffBuilder, Receipt, SealedBlock, StateDiff};
 use rapid_state::{Draft, VersionGone};
 use rapid_trie::{StateTrie, TrieError};
 
-use crate::{Chain, ChainError, Effort, ImportError, Stopwatch, block_receipts::BlockReceipts};
+use crate::{
+    Chain, ChainError, Effort, ImportError, Stopwatch, block_receipts::BlockReceipts, hinted::run_hinted,
+};
 
 /// A block that was checked and executed on its parent.
 #[derive(Clone, Debug)]
@@ -61,14 +64,17 @@ impl BlockHashes for AncestorHashes {
     }
 }
 
-/// Executes a block that passed the checks before execution, and compares what it does with what its header says.
+/// Executes a block that passed the checks before execution, and compares what it does with what its header says. A hint
+/// makes it faster, if it is true; nothing else depends on it.
 pub(crate) fn execute_block(
     chain: &Chain,
     parent: &ParentState,
     block: &Block,
     senders: &[Address],
+    hint: Option<BlockHint>,
 ) -> Result<Execution, ImportError> {
-    let mut execution = run(chain, parent, block, senders)?;
+    let hinted = hint.and_then(|hint| run_hinted(chain, parent, block, senders, hint));
+    let mut execution = hinted.unwrap_or_else(|| run(chain, parent, block, senders))?;
     let watch = Stopwatch::start();
     let changes = execution.diff.collapse();
     let state_root = execution.root(&changes).map_err(ChainError::from)?;
@@ -101,9 +107,13 @@ pub(crate) struct Execution {
     requests: Option<Requests>,
     amsterdam: Option<AmsterdamClose>,
     access_list_items: u64,
+    /// `None` before Amsterdam, and where the block came with a list.
+    access_list: Option<BlockAccessList>,
     gas_used: u64,
     blob_gas_used: u64,
     pub(crate) changed_accounts: u64,
+    /// What became of the hint, if there was one that was used.
+    pub(crate) hint: Option<HintVerdict>,
     /// What bringing the trie along took.
     pub(crate) root_effort: Effort,
 }
@@ -113,6 +123,47 @@ impl Execution {
     fn root(&mut self, changes: &[AccountChange]) -> Result<B256, TrieError> {
         self.trie.apply(self.draft.clone().into(), changes)?;
         self.trie.root()
+    }
+
+    /// What all workers found.
+    pub(crate) fn of_validated(validated: Validated, trie: StateTrie) -> Self {
+        let Validated {
+            draft,
+            receipts,
+            diff,
+            requests,
+            access_list,
+            gas_used,
+            blob_gas_used,
+            hint,
+        } = validated;
+        Self {
+            draft,
+            trie,
+            receipts_digest: ReceiptsDigest::of(&receipts),
+            receipts,
+            diff,
+            requests,
+            amsterdam: access_list.map(|list| AmsterdamClose {
+                gas_used,
+                block_access_list_hash: list.hash,
+            }),
+            access_list_items: access_list.map_or(0, |list| list.items),
+            access_list: None,
+            gas_used,
+            blob_gas_used,
+            changed_accounts: 0,
+            hint: Some(hint),
+            root_effort: Effort::default(),
+        }
+    }
+
+    /// What a hint would have said.
+    pub(crate) fn into_hint(self) -> BlockHint {
+        match self.access_list {
+            Some(list) => BlockHint::Declared(list),
+            None => BlockHint::Advisory(self.diff),
+        }
     }
 
     /// Puts it together with the block that was executed.
@@ -128,7 +179,7 @@ impl Execution {
     }
 }
 
-fn run(
+pub(crate) fn run(
     chain: &Chain,
     parent: &ParentState,
     block: &Block,
@@ -163,12 +214,14 @@ fn run(
     let end = executor.finish(withdrawals, &block.body.ommers).map_err(failed)?;
     diff.push(access_index(receipts.len() + 1), &end.changes);
     let access_list = end.access_list.as_deref();
+    let amsterdam = access_list.map(|list| AmsterdamClose {
+        gas_used: executor.gas_used(),
+        block_access_list_hash: compute_block_access_list_hash(list),
+    });
     Ok(Execution {
-        amsterdam: access_list.map(|list| AmsterdamClose {
-            gas_used: executor.gas_used(),
-            block_access_list_hash: compute_block_access_list_hash(list),
-        }),
+        amsterdam,
         access_list_items: access_list.map_or(0, total_bal_items),
+        access_list: end.access_list,
         receipts_digest: post_states.digest(&receipts),
         gas_used: executor.gas_used(),
         blob_gas_used: executor.blob_gas_used(),
@@ -178,6 +231,7 @@ fn run(
         diff: diff.finish(),
         requests: end.requests,
         changed_accounts: 0,
+        hint: None,
         root_effort: Effort::default(),
     })
 }
@@ -186,7 +240,7 @@ fn access_index(index: usize) -> u32 {
     u32::try_from(index).expect("EIP-7934 and the intrinsic gas bound a block's transactions far below 2^32")
 }
 
-fn block_error(number: u64, error: ExecutionError<VersionGone>) -> ImportError {
+pub(crate) fn block_error(number: u64, error: ExecutionError<VersionGone>) -> ImportError {
     match error {
         ExecutionError::State(gone) => ChainError::VersionGone(gone).into(),
         other => ImportError::Execution {
@@ -196,7 +250,7 @@ fn block_error(number: u64, error: ExecutionError<VersionGone>) -> ImportError {
     }
 }
 
-fn transaction_error(
+pub(crate) fn transaction_error(
     number: u64,
     index: usize,
     sender: Address,

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use alloy_primitives::{Address, B256};
+use rapid_executor::{BlockHint, HintVerdict};
 use rapid_primitives::{Block, Header, SealedBlock};
 use rapid_state::Draft;
 use rapid_trie::TrieError;
@@ -13,7 +14,7 @@ use crate::{
     Tip,
     advance::{Advance, BuildBase, Extension, TakeBack},
     checked::{recover_senders, verify_body_alone, verify_header_alone, verify_header_on_parent},
-    execute::{AncestorHashes, ExecutedBlock, Execution, ParentState, execute_block},
+    execute::{AncestorHashes, ExecutedBlock, Execution, ParentState, execute_block, run},
     invalid::InvalidBlocks,
     ommers::verify_ommers_of,
     record::record_of,
@@ -123,7 +124,7 @@ impl Importer {
         block: Block,
         senders: Vec<Address>,
     ) -> Result<ImportSummary, ImportError> {
-        let block = self.insert_with(block, |_| Ok(senders))?;
+        let block = self.insert_with(block, None, |_| Ok(senders))?;
         self.set_head(block.hash)?;
         Ok(ImportSummary { block })
     }
@@ -134,8 +135,36 @@ impl Importer {
     /// # Errors
     /// [`ImportError`]; then nothing of the block is left behind, but the memory that it is invalid, if it is.
     pub fn insert(&mut self, block: Block) -> Result<Arc<SealedBlock>, ImportError> {
+        self.insert_hinted(block, None)
+    }
+
+    /// [`insert`](Self::insert), for who has a hint of what the block writes: a true one makes execution faster
+    /// ([`ExecutionMode::Parallel`](crate::ExecutionMode)), a false one changes nothing else.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert).
+    pub fn insert_hinted(
+        &mut self,
+        block: Block,
+        hint: Option<BlockHint>,
+    ) -> Result<Arc<SealedBlock>, ImportError> {
         let chain = self.chain().clone();
-        self.insert_with(block, |block| recover_senders(chain.spec(), block))
+        self.insert_with(block, hint, |block| recover_senders(chain.spec(), block))
+    }
+
+    /// Executes a block on its known parent, one transaction after the other, and keeps nothing but what a true hint of it
+    /// says. What the header says of the execution is not looked at.
+    ///
+    /// # Errors
+    /// [`ImportError`].
+    pub fn hint_of(&mut self, block: &Block) -> Result<BlockHint, ImportError> {
+        let senders = recover_senders(self.chain().spec(), block)?;
+        let link = Link::of(&block.header, block.header.hash_slow());
+        if self.block(link.parent)?.is_none() {
+            return Err(self.unknown_parent(link));
+        }
+        let parent = self.parent_state(link.parent)?;
+        Ok(run(self.chain(), &parent, block, &senders)?.into_hint())
     }
 
     /// [`insert`](Self::insert), for who has checked the block and recovered its senders already.
@@ -145,7 +174,7 @@ impl Importer {
     pub fn insert_recovered(&mut self, recovered: RecoveredBlock) -> Result<Arc<SealedBlock>, ImportError> {
         let RecoveredBlock { block, hash, senders } = recovered;
         let link = Link::of(&block.header, hash);
-        self.insert_on_parent(link, |this, parent| {
+        self.insert_on_parent(link, None, |this, parent| {
             let spec = this.chain().spec();
             verify_header_on_parent(spec, &block.header, parent)?;
             verify_ommers_of(spec, &block, |hash| this.block(hash))?;
@@ -265,10 +294,11 @@ impl Importer {
     fn insert_with(
         &mut self,
         block: Block,
+        hint: Option<BlockHint>,
         senders: impl FnOnce(&Block) -> Result<Vec<Address>, ImportError>,
     ) -> Result<Arc<SealedBlock>, ImportError> {
         let link = Link::of(&block.header, block.header.hash_slow());
-        self.insert_on_parent(link, |this, parent| {
+        self.insert_on_parent(link, hint, |this, parent| {
             let spec = this.chain().spec();
             // Cheap rules first.
             verify_header_alone(spec, &block.header)?;
@@ -284,6 +314,7 @@ impl Importer {
     fn insert_on_parent(
         &mut self,
         link: Link,
+        hint: Option<BlockHint>,
         ready: impl FnOnce(&Self, &Header) -> Result<(Block, Vec<Address>), ImportError>,
     ) -> Result<Arc<SealedBlock>, ImportError> {
         let Link { number, hash, parent } = link;
@@ -301,7 +332,7 @@ impl Importer {
         let parent_block = self.block(parent)?.ok_or_else(|| self.unknown_parent(link))?;
         self.driver.check_memory()?;
         let inserted = ready(self, &parent_block.header)
-            .and_then(|(block, senders)| self.execute(block, senders))
+            .and_then(|(block, senders)| self.execute(block, senders, hint))
             .inspect_err(|error| {
                 if error.condemns_header() {
                     self.invalid.insert(hash, parent);
@@ -322,28 +353,40 @@ impl Importer {
     }
 
     /// Executes a block on its known parent and keeps it in the tree.
-    fn execute(&mut self, block: Block, senders: Vec<Address>) -> Result<Arc<SealedBlock>, ImportError> {
-        let execution = match self.execute_on_parent(&block, &senders) {
+    fn execute(
+        &mut self,
+        block: Block,
+        senders: Vec<Address>,
+        hint: Option<BlockHint>,
+    ) -> Result<Arc<SealedBlock>, ImportError> {
+        let execution = match self.execute_on_parent(&block, &senders, hint) {
             Err(ImportError::Chain(
                 ChainError::VersionGone(_) | ChainError::Trie(TrieError::VersionGone),
             )) => {
                 // So much was written since that drafts lost what is below them. From the chain they can be had anew.
                 self.tree.forget_states();
-                self.execute_on_parent(&block, &senders)?
+                self.execute_on_parent(&block, &senders, None)?
             }
             result => result?,
         };
         self.work.root += execution.root_effort;
         self.work.changes += execution.changed_accounts;
+        self.work.hinted_blocks += u64::from(execution.hint.is_some());
+        self.work.proven_hints += u64::from(execution.hint == Some(HintVerdict::Proven));
         let executed = execution.of(block, senders);
         let block = Arc::clone(&executed.block);
         self.tree.insert(TreeBlock::Executed(Box::new(executed)));
         Ok(block)
     }
 
-    fn execute_on_parent(&mut self, block: &Block, senders: &[Address]) -> Result<Execution, ImportError> {
+    fn execute_on_parent(
+        &mut self,
+        block: &Block,
+        senders: &[Address],
+        hint: Option<BlockHint>,
+    ) -> Result<Execution, ImportError> {
         let parent = self.parent_state(block.header.parent_hash)?;
-        execute_block(self.chain(), &parent, block, senders)
+        execute_block(self.chain(), &parent, block, senders, hint)
     }
 
     /// What children of a known block are executed on.
@@ -391,7 +434,7 @@ impl Importer {
     fn ensure_executed(&mut self, branch: &[Arc<SealedBlock>]) -> Result<(), ImportError> {
         for block in branch {
             if let Some(TreeBlock::Valid(_)) = self.tree.get(&block.hash) {
-                self.execute(block.to_block(), block.senders.clone())?;
+                self.execute(block.to_block(), block.senders.clone(), None)?;
             }
         }
         Ok(())

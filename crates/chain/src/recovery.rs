@@ -426,6 +426,7 @@ impl Replay {
             blocks,
             transactions,
             checkpoint_log_bytes: config.checkpoint_log_bytes,
+            execution: config.execution.clone(),
         });
         let chain = Chain {
             shared: Arc::new(shared),

@@ -2,11 +2,17 @@
 
 use std::num::NonZeroUsize;
 
+use alloy_consensus::Transaction;
+use rapid_primitives::TransactionSigned;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 /// Stack of a worker. Calls of contracts nest in frames on the heap; what is left is that of precompiles and compiled code.
 const STACK_BYTES: usize = 8 << 20;
+
+/// Gas limits of transactions that are worth waking the workers for, together. Waking them and building the index of a hint
+/// takes about as long as a dozen transfers.
+const LEAST_GAS: u64 = 500_000;
 
 /// Where workers may run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +38,7 @@ pub struct Workers {
     count: NonZeroUsize,
     /// The others; `None` if the caller is the only one.
     others: Option<ThreadPool>,
+    least_gas: u64,
 }
 
 impl Workers {
@@ -44,13 +51,36 @@ impl Workers {
             0 => None,
             others => Some(pool(others, pinning.clone())?),
         };
-        Ok(Self { count, others })
+        Ok(Self {
+            count,
+            others,
+            least_gas: LEAST_GAS,
+        })
     }
 
     /// Number of workers, the caller among them.
     #[must_use]
     pub const fn count(&self) -> NonZeroUsize {
         self.count
+    }
+
+    /// The same workers for every block, however small it is and however few they are.
+    #[must_use]
+    pub const fn for_every_block(mut self) -> Self {
+        self.least_gas = 0;
+        self
+    }
+
+    /// Whether many workers are faster with these transactions than one after the other is.
+    #[must_use]
+    pub fn pay_off_for(&self, transactions: &[TransactionSigned]) -> bool {
+        if self.least_gas == 0 {
+            return true;
+        }
+        let gas = transactions.iter().fold(0_u64, |gas, transaction| {
+            gas.saturating_add(transaction.gas_limit())
+        });
+        self.others.is_some() && transactions.len() > 1 && gas >= self.least_gas
     }
 
     /// Runs `others` on each of the other workers, and `own` on this thread meanwhile. Returns when all are done.

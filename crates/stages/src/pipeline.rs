@@ -256,5 +256,7 @@ fn since(now: &rapid_chain::ImportWork, before: &rapid_chain::ImportWork) -> rap
         commit: now.commit - before.commit,
         history: now.history - before.history,
         changes: now.changes - before.changes,
+        hinted_blocks: now.hinted_blocks - before.hinted_blocks,
+        proven_hints: now.proven_hints - before.proven_hints,
     }
 }

@@ -16,7 +16,7 @@ use rapid_primitives::{Block, BlockBody, Header};
 use crate::by_hand::{import, open, transfer};
 
 /// Everything at genesis; the request contracts return nothing.
-fn spec() -> Arc<ChainSpec> {
+pub(crate) fn spec() -> Arc<ChainSpec> {
     let sender = transfer().recover_signer().expect("a canonical signature");
     let contracts = [
         "00000961Ef480Eb55e80D19ad83579A64c007002",
@@ -37,7 +37,7 @@ fn spec() -> Arc<ChainSpec> {
 }
 
 /// A block with a transfer on genesis.
-fn block(genesis: &Header) -> Block {
+pub(crate) fn block(genesis: &Header) -> Block {
     let transactions = vec![transfer()];
     let header = Header {
         parent_hash: genesis.hash_slow(),

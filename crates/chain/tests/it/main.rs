@@ -6,6 +6,7 @@ mod amsterdam;
 mod branches;
 mod by_hand;
 mod crash;
+mod hinted;
 mod lives;
 mod old_checkpoint;
 mod proof_of_work;

@@ -82,7 +82,6 @@ pub(crate) struct Bed {
     pub(crate) transactions: Vec<TransactionSigned>,
     pub(crate) senders: Vec<Address>,
     pub(crate) withdrawals: Option<Vec<Withdrawal>>,
-    pub(crate) state: State,
     /// A draft below the block's own, with part of the state; the rest is committed.
     pub(crate) parent: Draft,
 }
@@ -139,7 +138,6 @@ impl Bed {
             transactions: Vec::new(),
             senders: Vec::new(),
             withdrawals: cancun.then(Vec::new),
-            state,
             parent,
         }
     }

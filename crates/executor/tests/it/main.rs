@@ -5,6 +5,5 @@
 mod bed;
 mod dice;
 mod hostile;
-mod production;
 mod programs;
 mod random;
