@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 
-use alloy_primitives::B256;
+use alloy_eip7928::BlockAccessList;
+use alloy_primitives::{B256, Bytes};
+use alloy_rlp::Decodable;
+use rapid_chain::BlockHint;
 use rapid_primitives::Block;
 
 /// Blocks kept until their parent arrives: two epochs, which is reth's bound and the most a consensus client sends
@@ -14,6 +17,17 @@ pub const ORPHANS_MAX: usize = 64;
 pub(crate) struct Orphan {
     pub(crate) hash: B256,
     pub(crate) block: Block,
+    /// The block access list it came with, from Amsterdam on, as it came: the list whose hash is in the header.
+    pub(crate) access_list: Option<Bytes>,
+}
+
+impl Orphan {
+    /// What the block says it writes. A list that cannot be decoded says nothing, and the block is refused for it once it is
+    /// executed: its own list has another hash.
+    pub(crate) fn hint(&self) -> Option<BlockHint> {
+        let list = BlockAccessList::decode(&mut self.access_list.as_deref()?).ok()?;
+        Some(BlockHint::Declared(list))
+    }
 }
 
 /// Blocks that wait for their parent, in the order in which they came. Bounded by [`ORPHANS_MAX`].
@@ -68,6 +82,7 @@ mod tests {
                 header,
                 body: Default::default(),
             },
+            access_list: None,
         }
     }
 

@@ -145,6 +145,7 @@ impl NewPayload {
     pub(crate) fn into_block(self) -> Result<Orphan, PayloadError> {
         let hash = self.hash();
         let versioned_hashes = self.data.sidecar.versioned_hashes().cloned();
+        let access_list = self.data.payload.block_access_list().cloned();
         let block: Block = self.data.try_into_block()?;
         let found = block.header.hash_slow();
         if found != hash {
@@ -164,7 +165,11 @@ impl NewPayload {
                 return Err(PayloadError::InvalidVersionedHashes);
             }
         }
-        Ok(Orphan { hash, block })
+        Ok(Orphan {
+            hash,
+            block,
+            access_list,
+        })
     }
 }
 

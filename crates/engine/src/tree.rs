@@ -5,7 +5,7 @@ use std::time::Instant;
 use alloy_primitives::B256;
 use alloy_rpc_types_engine::{ForkchoiceState, ForkchoiceUpdated, PayloadStatus};
 use rapid_chain::{Chain, ChainError, ImportError, Importer};
-use rapid_primitives::{Block, SealedBlock};
+use rapid_primitives::SealedBlock;
 use tokio::sync::broadcast;
 
 use crate::{
@@ -84,7 +84,7 @@ impl EngineTree {
         let (number, hash) = (payload.number(), payload.hash());
         self.tell(EngineEvent::PayloadReceived { number, hash });
         match payload.into_block() {
-            Ok(Orphan { hash, block }) => self.insert(hash, block),
+            Ok(block) => self.insert(block),
             Err(error) => {
                 let reason = error.to_string();
                 self.tell_invalid(number, hash, &reason);
@@ -121,8 +121,9 @@ impl EngineTree {
     /// fork choice that waited for its head.
     pub(crate) fn settle(&mut self) {
         while let Some(parent) = self.arrived.pop() {
-            for Orphan { hash, block } in self.orphans.take_children(parent) {
-                if let Err(error) = self.insert(hash, block) {
+            for child in self.orphans.take_children(parent) {
+                let hash = child.hash;
+                if let Err(error) = self.insert(child) {
                     tracing::warn!(target: "engine::tree", %hash, ?error, "A waiting block could not be connected");
                 }
             }
@@ -139,17 +140,19 @@ impl EngineTree {
     // ---- blocks
 
     /// Hands a block to the chain, or keeps it until its parent is there.
-    fn insert(&mut self, hash: B256, block: Block) -> Result<PayloadStatus, EngineError> {
+    fn insert(&mut self, orphan: Orphan) -> Result<PayloadStatus, EngineError> {
+        let (hash, block) = (orphan.hash, &orphan.block);
         if self.importer.block(hash)?.is_some() {
             return Ok(valid(hash));
         }
         let (number, parent) = (block.header.number, block.header.parent_hash);
         if self.must_wait(hash, parent)? {
-            self.orphans.insert(Orphan { hash, block });
+            self.orphans.insert(orphan);
             return Ok(syncing());
         }
         let started = Instant::now();
-        match self.importer.insert(block) {
+        let hint = orphan.hint();
+        match self.importer.insert_hinted(orphan.block, hint) {
             Ok(block) => {
                 let elapsed = started.elapsed();
                 let follows_head = parent == self.chain().view().head.hash;
