@@ -4,8 +4,8 @@ use std::{path::PathBuf, str::FromStr};
 
 use alloy_primitives::keccak256;
 
-pub(crate) const USAGE: &str =
-    "usage: conformance PATH.. [--sample N] [--seed S] [--only TEXT] [--failures N] [--jit off|always|exits]";
+pub(crate) const USAGE: &str = "usage: conformance PATH.. [--sample N] [--seed S] [--only TEXT] [--failures N] [--jit off|always|exits] \
+     [--executor sequential|validation]";
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -18,6 +18,17 @@ pub(crate) struct Arguments {
     pub(crate) failures_shown: usize,
     /// What runs contracts.
     pub(crate) jit: JitMode,
+    /// Who executes blocks.
+    pub(crate) executor: ExecutorMode,
+}
+
+/// Who executes blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExecutorMode {
+    /// One transaction after the other.
+    Sequential,
+    /// All workers at once, with a hint that sequential execution made.
+    Validation,
 }
 
 /// What runs contracts.
@@ -50,6 +61,7 @@ impl Arguments {
             },
             failures_shown: 200,
             jit: JitMode::Off,
+            executor: ExecutorMode::Sequential,
         };
         while let Some(argument) = arguments.next() {
             if !argument.starts_with("--") {
@@ -64,6 +76,7 @@ impl Arguments {
                 "--seed" => parsed.selection.seed = number(&value)?,
                 "--failures" => parsed.failures_shown = number(&value)?,
                 "--jit" => parsed.jit = value.parse()?,
+                "--executor" => parsed.executor = value.parse()?,
                 "--only" => parsed.selection.only = Some(value),
                 other => return Err(format!("unknown option {other}")),
             }
@@ -84,6 +97,18 @@ impl FromStr for JitMode {
             "always" => Ok(Self::Always),
             "exits" => Ok(Self::Exits),
             other => Err(format!("--jit cannot be {other:?}")),
+        }
+    }
+}
+
+impl FromStr for ExecutorMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "sequential" => Ok(Self::Sequential),
+            "validation" => Ok(Self::Validation),
+            other => Err(format!("--executor cannot be {other:?}")),
         }
     }
 }

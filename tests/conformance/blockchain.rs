@@ -22,6 +22,7 @@ use crate::{
     account::{Account, Accounts},
     compiled::Compilation,
     exceptions,
+    executor::Executor,
     network::{self, Config},
     report::Verdict,
 };
@@ -49,9 +50,14 @@ struct TestBlock {
     expect_exception: Option<String>,
 }
 
-pub(crate) fn run(path: &str, test: &BlockchainTest, compilation: &Compilation) -> Verdict {
+pub(crate) fn run(
+    path: &str,
+    test: &BlockchainTest,
+    compilation: &Compilation,
+    executor: &Executor,
+) -> Verdict {
     match test
-        .check(compilation)
+        .check(compilation, executor)
         .and_then(|()| compilation.nothing_differed())
     {
         Ok(()) => Verdict::Passed,
@@ -83,13 +89,14 @@ impl HeadRule {
 }
 
 impl BlockchainTest {
-    fn check(&self, compilation: &Compilation) -> Result<(), String> {
+    fn check(&self, compilation: &Compilation, executor: &Executor) -> Result<(), String> {
         let spec = Arc::new(self.spec()?);
         let dir = tempfile::tempdir_in(scratch()).expect("a place for the chain");
-        let opened = Chain::open(spec, &chain_config(dir.path())).map_err(|error| error.to_string())?;
+        let opened =
+            Chain::open(spec, &chain_config(dir.path(), executor)).map_err(|error| error.to_string())?;
         opened.chain.attach_compiler(compilation.compiler());
         let mut importer = Importer::new(opened).map_err(|error| error.to_string())?;
-        let result = self.import(&mut importer);
+        let result = self.import(&mut importer, executor);
         let chain = importer.chain().clone();
         importer.finish().map_err(|error| error.to_string())?;
         result?;
@@ -110,11 +117,15 @@ impl BlockchainTest {
         Ok(())
     }
 
-    fn import(&self, importer: &mut Importer) -> Result<(), String> {
+    fn import(&self, importer: &mut Importer, executor: &Executor) -> Result<(), String> {
         let mut rule = HeadRule::new(&importer.chain().view().head);
         for (index, block) in self.blocks.iter().enumerate() {
-            let inserted = decode(&block.rlp)
-                .and_then(|block| importer.insert(block).map_err(|error| error.to_string()));
+            let inserted = decode(&block.rlp).and_then(|block| {
+                let hint = executor.hint(importer, &block);
+                importer
+                    .insert_hinted(block, hint)
+                    .map_err(|error| error.to_string())
+            });
             match (inserted, &block.expect_exception) {
                 (Ok(block), None) => {
                     if rule.prefers(&block, importer.chain().view().head.hash) {
@@ -193,8 +204,9 @@ pub(crate) fn scratch() -> PathBuf {
 }
 
 /// Nothing here has to survive a crash, and most chains are one block long.
-pub(crate) fn chain_config(dir: &Path) -> ChainConfig {
+pub(crate) fn chain_config(dir: &Path, executor: &Executor) -> ChainConfig {
     ChainConfig {
+        execution: executor.mode(),
         log: LogConfig {
             durability: Durability::Async(Duration::from_secs(1)),
             first_segment_bytes: 64 << 10,

@@ -20,6 +20,7 @@ use crate::{
     blockchain::{chain_config, compare_state, scratch, spec_of},
     compiled::Compilation,
     exceptions,
+    executor::Executor,
     network::{self, Config},
     report::Verdict,
 };
@@ -66,9 +67,9 @@ struct TestPayload {
     error_code: Option<serde_json::Value>,
 }
 
-pub(crate) fn run(path: &str, test: &EngineTest, compilation: &Compilation) -> Verdict {
+pub(crate) fn run(path: &str, test: &EngineTest, compilation: &Compilation, executor: &Executor) -> Verdict {
     match test
-        .check(compilation)
+        .check(compilation, executor)
         .and_then(|()| compilation.nothing_differed())
     {
         Ok(()) => Verdict::Passed,
@@ -77,13 +78,13 @@ pub(crate) fn run(path: &str, test: &EngineTest, compilation: &Compilation) -> V
 }
 
 impl EngineTest {
-    fn check(&self, compilation: &Compilation) -> Result<(), String> {
+    fn check(&self, compilation: &Compilation, executor: &Executor) -> Result<(), String> {
         let genesis = network::genesis(&self.network, &self.config)?;
         let header = self.genesis_block_header.to_header();
         let spec = spec_of(genesis, header, self.genesis_block_header.hash, &self.pre)?;
         let dir = tempfile::tempdir_in(scratch()).expect("a place for the chain");
-        let opened =
-            Chain::open(Arc::new(spec), &chain_config(dir.path())).map_err(|error| error.to_string())?;
+        let opened = Chain::open(Arc::new(spec), &chain_config(dir.path(), executor))
+            .map_err(|error| error.to_string())?;
         opened.chain.attach_compiler(compilation.compiler());
         let client = Client::start(opened)?;
         let result = self.drive(&client);

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! conformance PATH.. [--sample N] [--seed S] [--only TEXT] [--failures N] [--jit off|always|exits]
+//!                    [--executor sequential|validation]
 //! ```
 //!
 //! A `PATH` is a `.tar.zst` archive, or a folder that is searched for archives and for `.json` files. The kind of a
@@ -16,6 +17,9 @@
 //! With `--jit` contracts run as machine code from their first call on; a state test's transaction is then also executed
 //! by the interpreter and by code of every tier, and whatever differs is a failure ([`compiled`]).
 //!
+//! With `--executor validation` each block is executed sequentially first, and then imported with the hint that gives: its
+//! transactions run on several workers at once ([`executor`]).
+//!
 //! Exits with 1 if a case failed that [`exceptions`] does not name, with 2 if there was nothing to run.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
@@ -26,6 +30,7 @@ mod blockchain;
 mod compiled;
 mod engine;
 mod exceptions;
+mod executor;
 mod network;
 mod report;
 mod run;

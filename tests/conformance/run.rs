@@ -17,6 +17,7 @@ use crate::{
     blockchain,
     compiled::Compilation,
     engine,
+    executor::Executor,
     report::{Outcome, Report, Verdict},
     state,
     suite::Suite,
@@ -35,10 +36,11 @@ pub(crate) fn run(arguments: &Arguments) -> io::Result<Report> {
     let (done, results) = bounded(READ_AHEAD);
     let mut report = Report::default();
     let compilation = &Compilation::new(arguments.jit)?;
+    let executor = &Executor::new(arguments.executor)?;
     thread::scope(|scope| {
         for _ in 0..workers {
             let (work, done) = (work.clone(), done.clone());
-            scope.spawn(move || execute_files(&work, &done, &arguments.selection, compilation));
+            scope.spawn(move || execute_files(&work, &done, &arguments.selection, compilation, executor));
         }
         drop((work, done));
         let reader = scope.spawn(move || {
@@ -63,19 +65,20 @@ fn execute_files(
     done: &Sender<(Vec<Outcome>, std::time::Duration)>,
     selection: &Selection,
     compilation: &Compilation,
+    executor: &Executor,
 ) {
     for (suite, vectors) in work {
         let begun = Instant::now();
         let outcomes = match suite {
             Suite::Blockchain => execute_file(suite, &vectors, selection, |path, test| {
-                blockchain::run(path, test, compilation)
+                blockchain::run(path, test, compilation, executor)
             }),
             Suite::State => execute_file(suite, &vectors, selection, |path, test| {
                 state::run(path, test, compilation)
             }),
             Suite::Transaction => execute_file(suite, &vectors, selection, transaction::run),
             Suite::Engine => execute_file(suite, &vectors, selection, |path, test| {
-                engine::run(path, test, compilation)
+                engine::run(path, test, compilation, executor)
             }),
         };
         done.send((outcomes, begun.elapsed()))
