@@ -22,6 +22,17 @@ pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, Elapsed) {
     (value, Elapsed { cpu, wall })
 }
 
+/// As [`timed`] for work that other threads share: its CPU time is that of all threads of the process, so nothing else may
+/// be under way.
+pub(crate) fn timed_with_others<T>(work: impl FnOnce() -> T) -> (T, Elapsed) {
+    let wall = Instant::now();
+    let cpu = now(ClockId::ProcessCPUTime);
+    let value = work();
+    let cpu = now(ClockId::ProcessCPUTime).saturating_sub(cpu);
+    let wall = wall.elapsed();
+    (value, Elapsed { cpu, wall })
+}
+
 /// What a clock shows.
 pub(crate) fn now(clock: ClockId) -> Duration {
     let Timespec { tv_sec, tv_nsec } = clock_gettime(clock);

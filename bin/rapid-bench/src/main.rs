@@ -24,10 +24,12 @@ mod measure;
 mod metrics_page;
 mod mixed;
 mod outbox;
+mod parallel;
 mod pipeline;
 mod process;
 mod report;
 mod rpc;
+mod scenario;
 mod state;
 mod table;
 mod transport;
@@ -36,7 +38,7 @@ mod workload;
 use clap::{Parser, Subcommand};
 use command::{
     blocks::BlocksArgs, compare::CompareArgs, jit::JitArgs, jitter::JitterArgs, load::LoadArgs,
-    pipeline::PipelineArgs, state::StateArgs,
+    parallel::ParallelArgs, pipeline::PipelineArgs, state::StateArgs,
 };
 
 /// The node's allocator, so that the pipeline is measured as it runs in the node.
@@ -65,6 +67,8 @@ enum Command {
     Blocks(BlocksArgs),
     /// Measures the EVM compiler beside the interpreter: speed, compile time, size
     Jit(JitArgs),
+    /// Measures parallel executors beside sequential ones and revm's: wall and CPU time of whole blocks
+    Parallel(ParallelArgs),
     /// Measures the state and its roots beside MDBX, hash maps and other tries: speed and bytes
     State(StateArgs),
 }
@@ -84,6 +88,7 @@ fn main() -> eyre::Result<()> {
             Command::Pipeline(args) => command::pipeline::run(&args),
             Command::Blocks(args) => command::blocks::run(&args),
             Command::Jit(args) => command::jit::run(&args),
+            Command::Parallel(args) => command::parallel::run(&args),
             Command::State(args) => command::state::run(&args),
         }
     })

@@ -2,16 +2,17 @@
 //! the sequencer's start until the last of them is published.
 
 use crate::{
-    account::{Account, SignedTransaction},
-    chain::{ChainTerms, Intent},
+    account::SignedTransaction,
+    chain::ChainTerms,
     process,
+    scenario::{Scenario, ScenarioKind},
 };
-use alloy_primitives::U256;
 use clap::ValueEnum;
 use eyre::{ensure, eyre};
 use rapid_chain::{Chain, ChainConfig};
 use rapid_chainspec::ChainSpec;
 use rapid_evm::{Compiler, ShadowInterval};
+use rapid_executor::ExecutorConfig;
 use rapid_jit::runtime::{Runtime, RuntimeConfig};
 use rapid_log::Durability;
 use rapid_pool::{HeadInfo, Origin, Pool, PoolConfig, SubPoolLimit};
@@ -30,9 +31,6 @@ const MAX_FEE: u128 = 1_000_000_000_000;
 /// Tip in wei.
 const PRIORITY_FEE: u128 = 1_000_000;
 
-/// Balance of each sender at genesis, in wei.
-const SENDER_BALANCE: U256 = U256::from_limbs([0, 0, 1 << 30, 0]);
-
 /// Pause between two looks at the pool.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
@@ -42,6 +40,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What is run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PipelinePlan {
+    /// What the transactions do.
+    pub(crate) workload: PipelineWorkload,
     /// Transactions.
     pub(crate) count: usize,
     /// Accounts that send them in turn.
@@ -54,6 +54,33 @@ pub(crate) struct PipelinePlan {
     pub(crate) seed: u64,
     /// Whether contracts are compiled.
     pub(crate) jit: JitSwitch,
+    /// One after the other, or many at once.
+    pub(crate) executor: ExecutorConfig,
+}
+
+/// What the transactions do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PipelineWorkload {
+    /// Payments from each sender to the next
+    Transfers,
+    /// Transfers of one token to holders of their own
+    Erc20,
+    /// Swaps in one pool
+    Amm,
+    /// 30 % payments, 40 % transfers of 60 tokens, 25 % swaps in 60 pools, 5 % that compute
+    Mixed,
+}
+
+impl PipelineWorkload {
+    const fn scenario(self) -> ScenarioKind {
+        match self {
+            Self::Transfers => ScenarioKind::Circle,
+            Self::Erc20 => ScenarioKind::Erc20,
+            Self::Amm => ScenarioKind::AmmHot,
+            Self::Mixed => ScenarioKind::Mixed,
+        }
+    }
 }
 
 /// Whether contracts are compiled.
@@ -71,7 +98,7 @@ impl JitSwitch {
     ///
     /// # Errors
     /// If its threads do not start.
-    fn compiler(self) -> eyre::Result<Compiler> {
+    pub(crate) fn compiler(self) -> eyre::Result<Compiler> {
         Ok(match self {
             Self::On => Compiler::new(
                 Runtime::start(RuntimeConfig::default())?,
@@ -102,38 +129,16 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// The real-time chain with funded senders, and payments between them.
+    /// A chain with the accounts that the workload begins with, and its transactions.
     ///
     /// # Errors
-    /// If the chain's genesis cannot be made.
+    /// If the workload cannot be drawn or the chain's genesis cannot be made.
     pub(crate) fn prepare(plan: PipelinePlan) -> eyre::Result<Self> {
-        ensure!(
-            plan.senders > 0 && plan.count > 0,
-            "there must be transactions and senders"
-        );
-        let senders: Vec<_> = (0..plan.senders as u64)
-            .into_par_iter()
-            .map(|index| Account::seeded(plan.seed, index))
-            .collect();
-        let mut genesis = ChainSpec::realtime().genesis().clone();
-        for sender in &senders {
-            genesis.alloc.entry(sender.address()).or_default().balance = SENDER_BALANCE;
-        }
-        let spec = Arc::new(ChainSpec::from_genesis(genesis)?);
-        let terms = ChainTerms {
-            chain_id: spec.chain_id(),
-            max_fee_per_gas: MAX_FEE,
-            max_priority_fee_per_gas: PRIORITY_FEE,
-        };
-        let transactions = (0..plan.count)
-            .into_par_iter()
-            .map(|index| {
-                let sender = &senders[index % senders.len()];
-                let to = senders[(index + 1) % senders.len()].address();
-                let nonce = (index / senders.len()) as u64;
-                sender.sign(terms.transaction(Intent::payment(to, U256::from(1)), nonce))
-            })
-            .collect();
+        ensure!(plan.count > 0, "there must be transactions");
+        let kind = plan.workload.scenario();
+        let scenario = Scenario::draw_with_senders(kind, plan.count, plan.senders, plan.seed)?;
+        let spec = Arc::new(chain_of(&scenario)?);
+        let transactions = signed(&scenario, &spec);
         Ok(Self {
             plan,
             spec,
@@ -159,6 +164,7 @@ impl Pipeline {
         let started = Instant::now();
         let sequencer_config = SequencerConfig {
             mini_block_interval: self.plan.interval,
+            executor: self.plan.executor,
             ..SequencerConfig::default()
         };
         let sequencer = Sequencer::start(sequencer_config, SystemHost, opened, pool.clone())?;
@@ -211,6 +217,32 @@ impl Pipeline {
         );
         Ok(pool)
     }
+}
+
+/// The real-time chain, and a scenario's accounts from the start.
+///
+/// # Errors
+/// If that is no chain.
+pub(crate) fn chain_of(scenario: &Scenario) -> eyre::Result<ChainSpec> {
+    let mut genesis = ChainSpec::realtime().genesis().clone();
+    genesis.alloc.extend(scenario.allocation.clone());
+    Ok(ChainSpec::from_genesis(genesis)?)
+}
+
+/// A scenario's transactions as they would be sent, signed on all cores.
+pub(crate) fn signed(scenario: &Scenario, spec: &ChainSpec) -> Vec<SignedTransaction> {
+    let terms = ChainTerms {
+        chain_id: spec.chain_id(),
+        max_fee_per_gas: MAX_FEE,
+        max_priority_fee_per_gas: PRIORITY_FEE,
+    };
+    let transactions = scenario.transactions.par_iter();
+    transactions
+        .map(|planned| {
+            let unsigned = terms.transaction(planned.intent.clone(), planned.nonce);
+            scenario.senders[planned.sender].sign(unsigned)
+        })
+        .collect()
 }
 
 fn await_empty(pool: &Pool) -> eyre::Result<()> {

@@ -5,5 +5,6 @@ pub(crate) mod compare;
 pub(crate) mod jit;
 pub(crate) mod jitter;
 pub(crate) mod load;
+pub(crate) mod parallel;
 pub(crate) mod pipeline;
 pub(crate) mod state;

@@ -3,13 +3,14 @@
 use crate::{
     measure::{Percentiles, Spread},
     metrics_page::MetricsPage,
-    pipeline::{JitSwitch, Pipeline, PipelinePlan, PipelineRound},
+    pipeline::{JitSwitch, Pipeline, PipelinePlan, PipelineRound, PipelineWorkload},
     report::percentile_cell,
     table::{OutputArgs, Tabular},
 };
-use clap::Args;
-use eyre::{WrapErr, ensure};
+use clap::{Args, ValueEnum};
+use eyre::{WrapErr, ensure, eyre};
 use metrics_exporter_prometheus::PrometheusBuilder;
+use rapid_executor::{ExecutorConfig, ExecutorMode, WORKERS_MAX, WorkerCount};
 use rapid_log::Durability;
 use serde::Serialize;
 use std::{collections::BTreeSet, time::Duration};
@@ -26,6 +27,9 @@ const BLOCK: &str = "rapid_reth_sequencer_block_seconds";
 /// Arguments of `pipeline`.
 #[derive(Args, Debug)]
 pub(crate) struct PipelineArgs {
+    /// What the transactions do
+    #[arg(long, value_enum, default_value = "transfers")]
+    workload: PipelineWorkload,
     /// Transactions per round
     #[arg(long, default_value_t = 100_000)]
     count: usize,
@@ -47,15 +51,51 @@ pub(crate) struct PipelineArgs {
     /// Whether contracts are compiled
     #[arg(long, value_enum, default_value = "off")]
     jit: JitSwitch,
+    /// Whether transactions are executed one after the other
+    #[arg(long, value_enum, default_value = "parallel")]
+    executor: ExecutorChoice,
+    /// Threads that execute beside the loop [default: one less than there are cores]
+    #[arg(long, value_parser = workers)]
+    workers: Option<WorkerCount>,
     #[command(flatten)]
     output: OutputArgs,
 }
 
+/// How transactions are executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+enum ExecutorChoice {
+    /// By the loop
+    Sequential,
+    /// By workers, where that pays
+    Parallel,
+}
+
+fn workers(text: &str) -> eyre::Result<WorkerCount> {
+    WorkerCount::new(text.parse()?).ok_or_else(|| eyre!("between 1 and {WORKERS_MAX} workers"))
+}
+
+impl PipelineArgs {
+    fn executor(&self) -> ExecutorConfig {
+        ExecutorConfig {
+            mode: match self.executor {
+                ExecutorChoice::Sequential => ExecutorMode::Sequential,
+                ExecutorChoice::Parallel => ExecutorMode::Parallel,
+            },
+            workers: self.workers.unwrap_or_default(),
+            ..ExecutorConfig::default()
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct PipelineResult {
+    workload: PipelineWorkload,
     transactions_per_round: usize,
     interval_ms: f64,
     jit: JitSwitch,
+    executor: ExecutorChoice,
+    workers: usize,
     rounds: Vec<PipelineRound>,
     /// Between the cuts of successive mini-blocks, all rounds of the last minute.
     spacing: Percentiles,
@@ -78,12 +118,14 @@ pub(crate) fn run(args: &PipelineArgs) -> eyre::Result<()> {
         .and_then(|builder| builder.install_recorder())
         .wrap_err("metrics recorder")?;
     let pipeline = Pipeline::prepare(PipelinePlan {
+        workload: args.workload,
         count: args.count,
         senders: args.senders,
         interval: args.interval,
         durability: args.durability,
         seed: args.seed,
         jit: args.jit,
+        executor: args.executor(),
     })?;
     let mut rounds = Vec::with_capacity(args.rounds);
     for round in 1..=args.rounds {
@@ -96,9 +138,12 @@ pub(crate) fn run(args: &PipelineArgs) -> eyre::Result<()> {
     }
     let page = MetricsPage::parse(&recorder.render());
     args.output.show(&PipelineResult {
+        workload: args.workload,
         transactions_per_round: args.count,
         interval_ms: args.interval.as_secs_f64() * 1e3,
         jit: args.jit,
+        executor: args.executor,
+        workers: args.workers.unwrap_or_default().get(),
         rounds,
         spacing: page.summary(SPACING),
         lateness: page.summary(LATENESS),
@@ -110,8 +155,13 @@ pub(crate) fn run(args: &PipelineArgs) -> eyre::Result<()> {
 impl Tabular for PipelineResult {
     fn title(&self) -> String {
         format!(
-            "Sequencer alone: {} transfers per round, mini-blocks every {} ms, median of {} rounds (lowest to highest)",
+            "Sequencer alone: {} transactions per round ({:?}), {}, mini-blocks every {} ms, median of {} rounds (lowest to highest)",
             self.transactions_per_round,
+            self.workload,
+            match self.executor {
+                ExecutorChoice::Sequential => "sequential".to_owned(),
+                ExecutorChoice::Parallel => format!("parallel, {} workers", self.workers),
+            },
             self.interval_ms,
             self.rounds.len()
         )

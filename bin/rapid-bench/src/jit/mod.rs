@@ -10,7 +10,7 @@
 //!   timed whose results and state have not been compared.
 //! * Time is the thread's CPU time; wall time stands beside it.
 
-mod assembler;
+pub(crate) mod assembler;
 pub(crate) mod catalog;
 mod compilation;
 pub(crate) mod fixture;

@@ -42,6 +42,14 @@ const PROGRAMS: &[Program] = &[
 
 const RENDER_SIGNED: &str = "render(int256,int256,uint256)";
 
+/// Creates the contract of numbers: sorting, hashing, multiplying matrices.
+///
+/// # Errors
+/// If the committed program is damaged.
+pub(crate) fn numbers_creation() -> eyre::Result<Bytes> {
+    creation(NUMBERS, &[])
+}
+
 pub(super) fn workloads() -> eyre::Result<Vec<Workload>> {
     let mut workloads = PROGRAMS.iter().map(program).collect::<eyre::Result<Vec<_>>>()?;
     workloads.push(curve()?);

@@ -9,6 +9,8 @@ mod system;
 mod tokens;
 mod worst_gas;
 
+pub(crate) use computation::numbers_creation;
+
 use super::workload::Workload;
 
 /// All of them.

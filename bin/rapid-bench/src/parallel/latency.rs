@@ -1,0 +1,356 @@
+//! How long the lanes let a transaction wait while twice as many are sent as can be executed.
+//!
+//! The whole sequencer is at work: pool, loop, committer, finaliser. Transactions are signed, decoded and recovered before the
+//! clock runs; latency counts from the time at which one should have been submitted until the listener has the mini-block.
+
+use super::plan::ParallelPlan;
+use crate::{
+    measure::Percentiles,
+    pipeline::{Pipeline, PipelinePlan, PipelineWorkload, chain_of, signed},
+    report::percentile_cell,
+    scenario::{Scenario, ScenarioKind},
+    table::Tabular,
+};
+use alloy_primitives::{Address, B256, Bytes, map::AddressHashSet};
+use eyre::{ensure, eyre};
+use rapid_chain::{Chain, ChainConfig, ChainEvent};
+use rapid_chainspec::ChainSpec;
+use rapid_executor::ExecutorConfig;
+use rapid_log::Durability;
+use rapid_pool::{HeadInfo, Lane, Origin, Pool, PoolConfig, PooledTransaction, SubPoolLimit};
+use rapid_sequencer::{Sequencer, SequencerConfig, SystemHost};
+use rayon::prelude::*;
+use serde::Serialize;
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Mini-block intervals.
+const CUTS: [Duration; 3] = [
+    Duration::from_millis(1),
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+];
+/// Times as many transactions as can be executed.
+const OVERLOAD: f64 = 2.0;
+/// For how long they are sent.
+const DURATION: Duration = Duration::from_secs(1);
+/// One in so many is critical, of those whose senders send nothing else.
+const CRITICAL_ONE_IN: usize = 100;
+/// How often the sender looks at what is due.
+const SENDING_INTERVAL: Duration = Duration::from_micros(200);
+/// How long after the last one critical transactions may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// What a critical transaction may wait beside the cut, in milliseconds.
+const CRITICAL_WAIT_MS: f64 = 1.0;
+/// What may lie between two normal transactions, in milliseconds.
+const NORMAL_GAP_MS: f64 = 2_000.0;
+
+/// All intervals.
+#[derive(Debug, Serialize)]
+pub(crate) struct Latencies {
+    /// Transactions per second that are published when all are there from the start.
+    capacity: f64,
+    rows: Vec<LatencyRow>,
+}
+
+/// One mini-block interval.
+#[derive(Debug, Serialize)]
+struct LatencyRow {
+    cut_ms: f64,
+    offered_per_second: f64,
+    published_per_second: f64,
+    critical: Percentiles,
+    /// Of those that were published.
+    normal: Percentiles,
+    /// The longest time in which no normal transaction was published.
+    normal_gap_ms: f64,
+}
+
+impl LatencyRow {
+    fn is_met(&self) -> bool {
+        self.critical.p99_ms <= CRITICAL_WAIT_MS + self.cut_ms && self.normal_gap_ms <= NORMAL_GAP_MS
+    }
+}
+
+/// Measures all intervals.
+///
+/// # Errors
+/// If a part of the pipeline fails, or a critical transaction is not published.
+pub(super) fn measure(plan: &ParallelPlan) -> eyre::Result<Latencies> {
+    let kind = ScenarioKind::Mixed;
+    let capacity = Pipeline::prepare(PipelinePlan {
+        workload: PipelineWorkload::Mixed,
+        count: plan.count,
+        senders: plan.count,
+        interval: CUTS[CUTS.len() - 1],
+        durability: Durability::Async(CUTS[CUTS.len() - 1]),
+        seed: plan.seed,
+        jit: plan.jit,
+        executor: ExecutorConfig::default(),
+    })?
+    .run()?
+    .published_per_second;
+    let offered = capacity * OVERLOAD;
+    let count = (offered * DURATION.as_secs_f64()) as usize;
+    ensure!(
+        count >= CRITICAL_ONE_IN,
+        "too slow a machine to measure latencies"
+    );
+    let load = Load::prepare(kind, count, plan.seed)?;
+    let rows = CUTS
+        .into_iter()
+        .map(|cut| load.run(cut, offered))
+        .collect::<eyre::Result<_>>()?;
+    Ok(Latencies { capacity, rows })
+}
+
+/// Transactions to send, and who of their senders is critical.
+struct Load {
+    spec: Arc<ChainSpec>,
+    raw: Vec<Bytes>,
+    numbers: HashMap<B256, usize>,
+    is_critical: Vec<bool>,
+    critical: AddressHashSet,
+}
+
+impl Load {
+    fn prepare(kind: ScenarioKind, count: usize, seed: u64) -> eyre::Result<Self> {
+        let scenario = Scenario::draw(kind, count, seed)?;
+        let spec = Arc::new(chain_of(&scenario)?);
+        let signed = signed(&scenario, &spec);
+        let mut sent_by = vec![0; scenario.senders.len()];
+        for planned in &scenario.transactions {
+            sent_by[planned.sender] += 1;
+        }
+        let mut singles = 0;
+        let is_critical: Vec<_> = scenario
+            .transactions
+            .iter()
+            .map(|planned| {
+                let is_single = sent_by[planned.sender] == 1;
+                singles += usize::from(is_single);
+                is_single && singles % CRITICAL_ONE_IN == 0
+            })
+            .collect();
+        let senders = scenario.transactions.iter().zip(&is_critical);
+        Ok(Self {
+            critical: senders
+                .filter(|(_, is_critical)| **is_critical)
+                .map(|(planned, _)| scenario.senders[planned.sender].address())
+                .collect(),
+            numbers: signed
+                .iter()
+                .enumerate()
+                .map(|(index, signed)| (signed.hash, index))
+                .collect(),
+            raw: signed.into_iter().map(|signed| signed.raw).collect(),
+            spec,
+            is_critical,
+        })
+    }
+
+    fn pool(&self, chain: &Chain) -> eyre::Result<(Pool, HeadInfo)> {
+        let count = self.raw.len();
+        let mut config = PoolConfig::new(self.spec.chain_id());
+        config.pending = SubPoolLimit {
+            count_max: count,
+            bytes_max: usize::MAX,
+        };
+        config.account_slots_max = count;
+        let lane = |address: &Address| (*address, Lane::Critical);
+        config.lanes.senders = self.critical.iter().map(lane).collect();
+        let head = HeadInfo::of(chain.spec(), &chain.simulation_environment(&chain.view(), 0)?);
+        Ok((Pool::new(config, &head), head))
+    }
+
+    fn run(&self, cut: Duration, offered: f64) -> eyre::Result<LatencyRow> {
+        let scratch = tempfile::tempdir()?;
+        let mut config = ChainConfig::new(scratch.path().to_owned());
+        config.log.durability = Durability::Async(cut);
+        let opened = Chain::open(Arc::clone(&self.spec), &config)?;
+        let chain = opened.chain.clone();
+        let (pool, head) = self.pool(&chain)?;
+        let decoded = self
+            .raw
+            .par_iter()
+            .map(|raw| pool.decode_bytes_and_recover(raw.clone()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let events = chain.subscribe();
+        let sequencer_config = SequencerConfig {
+            mini_block_interval: cut,
+            ..SequencerConfig::default()
+        };
+        let sequencer = Sequencer::start(sequencer_config, SystemHost, opened, pool.clone())?;
+        let started = Instant::now();
+        let critical = self.critical.len();
+        let listener = thread::scope(|scope| {
+            let listener = scope.spawn(|| self.listen(events, started, critical));
+            send(&pool, &chain, &head, decoded, started, offered)?;
+            listener.join().map_err(|_| eyre!("the listener panicked"))?
+        })?;
+        sequencer.stop()?;
+        Ok(self.row(cut, offered, &listener))
+    }
+
+    /// When each transaction was published, until all critical ones are and nothing more is sent.
+    fn listen(
+        &self,
+        mut events: tokio::sync::broadcast::Receiver<ChainEvent>,
+        started: Instant,
+        critical: usize,
+    ) -> eyre::Result<Vec<Option<Duration>>> {
+        let mut published = vec![None; self.raw.len()];
+        let (mut critical_left, deadline) = (critical, started + DURATION + PATIENCE);
+        while critical_left > 0 || started.elapsed() < DURATION {
+            ensure!(
+                Instant::now() < deadline,
+                "{critical_left} critical transactions were not published"
+            );
+            let ChainEvent::MiniBlock(mini_block) = events.blocking_recv()? else {
+                continue;
+            };
+            let at = started.elapsed();
+            for transaction in &mini_block.body().transactions {
+                let Some(&index) = self.numbers.get(transaction.tx_hash()) else {
+                    continue;
+                };
+                published[index] = Some(at);
+                critical_left -= usize::from(self.is_critical[index]);
+            }
+        }
+        Ok(published)
+    }
+
+    fn row(&self, cut: Duration, offered: f64, published: &[Option<Duration>]) -> LatencyRow {
+        let latencies = |wanted: bool| {
+            let samples = published.iter().enumerate().filter_map(|(index, at)| {
+                let latency = (*at)?.saturating_sub(due(index, offered));
+                (self.is_critical[index] == wanted).then_some(latency)
+            });
+            Percentiles::of(samples.collect())
+        };
+        let mut normal: Vec<_> = published
+            .iter()
+            .zip(&self.is_critical)
+            .filter_map(|(at, is_critical)| at.filter(|_| !is_critical))
+            .chain([Duration::ZERO])
+            .collect();
+        normal.sort_unstable();
+        let gaps = normal.windows(2).map(|pair| pair[1] - pair[0]);
+        let last = normal.last().copied().unwrap_or_default();
+        LatencyRow {
+            cut_ms: cut.as_secs_f64() * 1e3,
+            offered_per_second: offered,
+            published_per_second: published.iter().flatten().count() as f64 / last.as_secs_f64(),
+            critical: latencies(true),
+            normal: latencies(false),
+            normal_gap_ms: gaps.max().unwrap_or_default().as_secs_f64() * 1e3,
+        }
+    }
+}
+
+/// When a transaction should be submitted.
+fn due(index: usize, offered: f64) -> Duration {
+    Duration::from_secs_f64(index as f64 / offered)
+}
+
+/// Submits each transaction when it is due.
+fn send(
+    pool: &Pool,
+    chain: &Chain,
+    head: &HeadInfo,
+    decoded: Vec<PooledTransaction>,
+    started: Instant,
+    offered: f64,
+) -> eyre::Result<()> {
+    let mut decoded = decoded.into_iter();
+    let mut sent = 0;
+    while decoded.len() > 0 {
+        let due = ((started.elapsed().as_secs_f64() * offered) as usize + 1).saturating_sub(sent);
+        let batch: Vec<_> = decoded.by_ref().take(due).collect();
+        sent += batch.len();
+        for result in pool.submit_batch(Origin::External, batch, &chain.view().state, head) {
+            result?;
+        }
+        thread::sleep(SENDING_INTERVAL);
+    }
+    Ok(())
+}
+
+impl Tabular for Latencies {
+    fn title(&self) -> String {
+        format!(
+            "Latency under {OVERLOAD} times the load that is executed ({:.0} transactions/s, mixed), one in {CRITICAL_ONE_IN} \
+             of those by senders of one critical, over {} s",
+            self.capacity,
+            DURATION.as_secs()
+        )
+    }
+
+    fn heads(&self) -> Vec<String> {
+        [
+            "cut",
+            "published per second",
+            "critical p50 / p99 / p99.9 / max",
+            "normal p50 / p99 / p99.9 / max",
+            "longest wait for any normal",
+            "target",
+            "met",
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    }
+
+    fn rows(&self) -> Vec<Vec<String>> {
+        self.rows
+            .iter()
+            .map(|row| {
+                vec![
+                    format!("{} ms", row.cut_ms),
+                    format!("{:.0}", row.published_per_second),
+                    percentile_cell(&row.critical),
+                    percentile_cell(&row.normal),
+                    format!("{:.1} ms", row.normal_gap_ms),
+                    format!(
+                        "critical p99 <= {} ms, any normal within {} s",
+                        CRITICAL_WAIT_MS + row.cut_ms,
+                        NORMAL_GAP_MS / 1e3
+                    ),
+                    if row.is_met() { "yes" } else { "MISSED" }.to_owned(),
+                ]
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_in_a_hundred_is_critical_and_sends_once() {
+        let load = Load::prepare(ScenarioKind::Mixed, 1_000, 3).unwrap();
+        let critical = load.is_critical.iter().filter(|is| **is).count();
+        assert!((6..=8).contains(&critical), "{critical} of 1000");
+        assert_eq!(load.critical.len(), critical);
+    }
+
+    #[test]
+    fn latency_counts_from_when_it_was_due() {
+        let load = Load::prepare(ScenarioKind::Transfers, 4, 3).unwrap();
+        let load = Load {
+            is_critical: vec![false, true, false, false],
+            ..load
+        };
+        let at = |ms| Some(Duration::from_millis(ms));
+        let row = load.row(Duration::from_millis(1), 1_000.0, &[at(5), at(3), at(25), None]);
+        assert_eq!(row.critical.max_ms, 2.0);
+        assert_eq!((row.normal.count, row.normal.max_ms), (2, 23.0));
+        assert_eq!(row.normal_gap_ms, 20.0);
+        assert!(row.is_met());
+    }
+}
