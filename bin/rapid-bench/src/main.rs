@@ -30,6 +30,7 @@ mod process;
 mod report;
 mod rpc;
 mod scenario;
+mod simulate;
 mod state;
 mod table;
 mod transport;
@@ -38,7 +39,7 @@ mod workload;
 use clap::{Parser, Subcommand};
 use command::{
     blocks::BlocksArgs, compare::CompareArgs, jit::JitArgs, jitter::JitterArgs, load::LoadArgs,
-    parallel::ParallelArgs, pipeline::PipelineArgs, state::StateArgs,
+    parallel::ParallelArgs, pipeline::PipelineArgs, simulate::SimulateArgs, state::StateArgs,
 };
 
 /// The node's allocator, so that the pipeline is measured as it runs in the node.
@@ -69,6 +70,8 @@ enum Command {
     Jit(JitArgs),
     /// Measures parallel executors beside sequential ones and revm's: wall and CPU time of whole blocks
     Parallel(ParallelArgs),
+    /// Simulates parallel executors on more cores than there are, from what is measured here
+    Simulate(SimulateArgs),
     /// Measures the state and its roots beside MDBX, hash maps and other tries: speed and bytes
     State(StateArgs),
 }
@@ -89,6 +92,7 @@ fn main() -> eyre::Result<()> {
             Command::Blocks(args) => command::blocks::run(&args),
             Command::Jit(args) => command::jit::run(&args),
             Command::Parallel(args) => command::parallel::run(&args),
+            Command::Simulate(args) => command::simulate::run(&args),
             Command::State(args) => command::state::run(&args),
         }
     })

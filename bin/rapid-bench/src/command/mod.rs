@@ -7,4 +7,5 @@ pub(crate) mod jitter;
 pub(crate) mod load;
 pub(crate) mod parallel;
 pub(crate) mod pipeline;
+pub(crate) mod simulate;
 pub(crate) mod state;

@@ -5,7 +5,10 @@ use super::{
     Run, Side, Subject,
     revm_state::{Bundled, Parent, Receipts, parent, plain_evm, prepared},
 };
-use crate::{clock::timed_with_others, parallel::block::Block};
+use crate::{
+    clock::{timed, timed_with_others},
+    parallel::block::Block,
+};
 use alloy_eip7928::compute_block_access_list_hash;
 use alloy_evm::Evm;
 use eyre::{OptionExt, ensure, eyre};
@@ -68,6 +71,34 @@ impl Side for OrderedCommitter {
         subject.expected.check(&receipts, &Bundled(bundle))?;
         Ok(Run::of(elapsed))
     }
+}
+
+/// What the parts of the work take, each done alone, for a model of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parts {
+    /// Executing all transactions through the list.
+    pub(crate) execute_ns: f64,
+    /// Committing all in order.
+    pub(crate) commit_ns: f64,
+}
+
+/// Executes and then commits, on this thread.
+///
+/// # Errors
+/// If a transaction fails or the list differs.
+pub(crate) fn parts(subject: &Subject) -> eyre::Result<Parts> {
+    let parent = parent(&subject.block)?;
+    let list = Arc::new(Bal::clone_from_alloy(&subject.list).map_err(|error| eyre!("{error:?}"))?);
+    let (done, results) = channel();
+    let worker = Worker::new(&list, parent.clone());
+    let ((), executing) = timed(|| worker.work(&subject.block, &AtomicUsize::new(0), &done));
+    drop(done);
+    let (committed, committing) = timed(|| commit_in_order(subject, parent, &results));
+    committed?;
+    Ok(Parts {
+        execute_ns: executing.cpu.as_secs_f64() * 1e9,
+        commit_ns: committing.cpu.as_secs_f64() * 1e9,
+    })
 }
 
 /// A worker with revm's `State` over the list.

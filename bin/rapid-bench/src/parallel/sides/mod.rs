@@ -18,6 +18,7 @@ use rapid_evm::Compiler;
 use rapid_executor::BlockHint;
 use serde::Serialize;
 
+pub(crate) use committer::{Parts, parts};
 pub(super) use revm_state::list_of;
 
 /// Which executor.
