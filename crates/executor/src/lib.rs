@@ -38,6 +38,7 @@ mod hints;
 mod in_order;
 mod production;
 mod schedule;
+mod transfer;
 mod validation;
 mod workers;
 

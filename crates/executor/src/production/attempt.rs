@@ -1,18 +1,22 @@
 //! One execution on committed values, and its commit.
 
-use std::{fmt::Debug, time::Instant};
+use std::{convert::Infallible, fmt::Debug, time::Instant};
 
 use alloy_primitives::U256;
+use rapid_chainspec::ChainSpec;
 use rapid_evm::{
     BlockHashes, Compiler, ExecutionError, Ran, StateDb, TransactionExecutor, account_changes, deposits_of,
 };
-use rapid_state::{Commit, Conflict, ReadSet, Recording, State, StateKey, Writer};
+use rapid_primitives::{AccountChange, ReadState};
+use rapid_state::{Commit, Conflict, Credit, Newest, ReadSet, Recording, State, StateKey, Writer};
+use revm::context_interface::result::ExecutionResult;
 
 use super::{
     job::{Job, Task},
     outbox::{Alone, Executed, Outcome, StopReason},
     shared::{Block, Shared},
 };
+use crate::transfer::{self, Transfer, TransferRules, may_receive};
 
 /// What became of an execution.
 #[derive(Debug)]
@@ -57,12 +61,17 @@ pub(crate) struct OnState<H: BlockHashes + Debug> {
     /// Number of the block that the executor is in.
     generation: u64,
     executor: Option<TransactionExecutor<StateDb<Recording, H>>>,
+    newest: Newest,
+    /// `None` where transfers are the EVM's.
+    transfers: Option<TransferRules>,
 }
 
 impl<H: BlockHashes + Clone + Debug> OnState<H> {
     pub(crate) fn new(state: State, hashes: H, compiler: Compiler) -> Self {
         Self {
             writer: state.writer(),
+            newest: state.newest(),
+            transfers: None,
             state,
             hashes,
             compiler,
@@ -71,8 +80,8 @@ impl<H: BlockHashes + Clone + Debug> OnState<H> {
         }
     }
 
-    /// The executor, in the block that is in execution.
-    fn in_block<J: Clone>(&mut self, shared: &Shared<J>) -> &mut TransactionExecutor<StateDb<Recording, H>> {
+    /// Enters the block that is in execution, if it did not.
+    fn in_block<J: Clone>(&mut self, shared: &Shared<J>) {
         if let Some((generation, block)) = shared.new_block(self.generation) {
             self.enter(shared, &block);
             self.generation = generation;
@@ -85,7 +94,6 @@ impl<H: BlockHashes + Clone + Debug> OnState<H> {
             Some(number) => executor.database_mut().parent_hash_pending(number),
             None => executor.database_mut().parent_hash_arrived(),
         }
-        executor
     }
 
     fn enter<J: Clone>(&mut self, shared: &Shared<J>, block: &Block) {
@@ -97,6 +105,7 @@ impl<H: BlockHashes + Clone + Debug> OnState<H> {
         executor
             .database_mut()
             .withhold_from(block.environment.beneficiary);
+        self.transfers = TransferRules::of(&block.environment, shared.spec.chain_id(), executor.fork());
     }
 
     /// A verdict that rests on what was read: final only if that still holds.
@@ -114,51 +123,132 @@ impl<H: BlockHashes + Clone + Debug> OnState<H> {
     }
 }
 
+/// A transaction that was executed, and what is to be committed for it.
+struct Done {
+    result: ExecutionResult,
+    changes: Vec<AccountChange>,
+    credit: Option<Credit>,
+    fee: U256,
+    ended: Instant,
+}
+
+impl<H: BlockHashes + Clone + Debug> OnState<H> {
+    /// Does a plain transfer by hand; `None` if it is none, or anything about it is for the EVM.
+    ///
+    /// The recipient's balance is not read, so transfers to one account do not meet there: it gets the value as a credit, at
+    /// the commit, which sees to it that there is no code.
+    fn transfer<J: Job>(&self, job: &J) -> Option<Done> {
+        let (transaction, sender) = (job.transaction(), job.sender());
+        let rules = self.transfers.as_ref()?;
+        let to = rules.recipient(transaction, sender)?;
+        let Ok(receiver) = self.newest.account(&to);
+        if !may_receive(receiver.as_ref()) {
+            return None;
+        }
+        let recording = self.executor.as_ref()?.database().state();
+        let Ok(before) = recording.account(&sender);
+        let Transfer {
+            sender,
+            to,
+            value,
+            fee,
+            ..
+        } = rules.transfer(transaction, sender, to, &before?)?;
+        Some(Done {
+            result: transfer::result(),
+            changes: vec![sender],
+            credit: (!value.is_zero()).then_some(Credit {
+                address: to,
+                wei: value,
+            }),
+            fee,
+            ended: Instant::now(),
+        })
+    }
+
+    /// Executes a transaction in the EVM.
+    fn execute<J: Job>(
+        executor: &mut TransactionExecutor<StateDb<Recording, H>>,
+        spec: &ChainSpec,
+        job: &J,
+    ) -> Result<Done, ExecutionError<Infallible>> {
+        let ran = executor.run_withholding_fee(job.transaction(), job.sender())?;
+        let Ran {
+            result,
+            journal,
+            withheld_fee: fee,
+        } = ran;
+        deposits_of(spec, executor.timestamp(), result.logs())
+            .map_err(|error| ExecutionError::InvalidBlock(error.into()))?;
+        Ok(Done {
+            result,
+            changes: account_changes(journal, executor.fork()),
+            credit: None,
+            fee,
+            ended: Instant::now(),
+        })
+    }
+
+    fn commit<J: Job>(&mut self, post: Post<'_, J>, job: &J, reads: &ReadSet, done: Done) -> Verdict {
+        let Done {
+            result,
+            mut changes,
+            credit,
+            fee,
+            ended,
+        } = done;
+        // Whoever cuts a version looks into the outboxes then, and has to find what is in it.
+        let mut outbox = post.shared.outboxes[post.worker].lock();
+        let committed = self.writer.commit(&Commit {
+            reads,
+            changes: &changes,
+            credits: credit.as_slice(),
+            withheld: fee,
+        });
+        let committed = match committed {
+            Ok(committed) => committed,
+            Err(Conflict { key }) => return Verdict::Lost(key),
+        };
+        let sequence = committed.sequence;
+        if let (Some(credit), [balance]) = (credit, committed.balances()) {
+            let credited = AccountChange {
+                balance: Some(*balance),
+                ..AccountChange::new(credit.address)
+            };
+            let place = changes.partition_point(|change| change.address < credit.address);
+            changes.insert(place, credited);
+        }
+        let took = ended.duration_since(post.began).as_nanos();
+        outbox.outcomes.push(Outcome::Executed(Executed {
+            job: job.clone(),
+            sequence,
+            result,
+            changes,
+            fee,
+            nanoseconds: u32::try_from(took).unwrap_or(u32::MAX),
+        }));
+        Verdict::Committed
+    }
+}
+
 impl<J: Job, H: BlockHashes + Clone + Debug> Attempts<J> for OnState<H> {
     fn attempt(&mut self, post: Post<'_, J>, task: &Task<J>) -> Attempt {
-        let shared = post.shared;
-        let executor = self.in_block(shared);
-        let ran = executor.run_withholding_fee(task.job.transaction(), task.job.sender());
-        let (fork, timestamp) = (executor.fork(), executor.timestamp());
-        let reads = executor.database().state().take_reads();
-        let ended = Instant::now();
-        let ran = ran.and_then(|ran| {
-            deposits_of(&shared.spec, timestamp, ran.result.logs())
-                .map_err(|error| ExecutionError::InvalidBlock(error.into()))?;
-            Ok(ran)
-        });
-        let verdict = match ran {
-            Ok(ran) => {
-                let Ran {
-                    result,
-                    journal,
-                    withheld_fee: fee,
-                } = ran;
-                let changes = account_changes(journal, fork);
-                let commit = Commit {
-                    reads: &reads,
-                    changes: &changes,
-                    credits: &[],
-                    withheld: fee,
-                };
-                // Whoever cuts a version looks into the outboxes then, and has to find what is in it.
-                let mut outbox = shared.outboxes[post.worker].lock();
-                match self.writer.commit(&commit) {
-                    Ok(committed) => {
-                        let took = ended.duration_since(post.began).as_nanos();
-                        outbox.outcomes.push(Outcome::Executed(Executed {
-                            job: task.job.clone(),
-                            sequence: committed.sequence,
-                            result,
-                            changes,
-                            fee,
-                            nanoseconds: u32::try_from(took).unwrap_or(u32::MAX),
-                        }));
-                        Verdict::Committed
-                    }
-                    Err(Conflict { key }) => Verdict::Lost(key),
-                }
+        self.in_block(post.shared);
+        let done = self.transfer(&task.job);
+        let executor = self.executor.as_mut().expect("a block was entered");
+        let done = match done {
+            Some(done) => Ok(done),
+            None => {
+                // What looking for a transfer read does not count.
+                let looked_at = executor.database().state().take_reads();
+                executor.database().state().reuse(looked_at);
+                Self::execute(executor, &post.shared.spec, &task.job)
             }
+        };
+        let reads = executor.database().state().take_reads();
+        let ended = done.as_ref().map_or_else(|_| Instant::now(), |done| done.ended);
+        let verdict = match done {
+            Ok(done) => self.commit(post, &task.job, &reads, done),
             Err(ExecutionError::ParentHashPending(_)) => Verdict::Stopped(StopReason::AwaitsParentHash),
             Err(ExecutionError::BeneficiaryRead) => {
                 Verdict::Stopped(StopReason::Alone(Alone::ReadsBeneficiary))
