@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use rapid_chainspec::ChainSpec;
+use rapid_executor::ExecutorConfig;
 use rapid_log::LogConfig;
 use rapid_pool::PoolConfig;
 use rapid_rpc::{DevSigners, EngineInfo, EthConfig, RpcServerConfig};
@@ -73,6 +74,8 @@ pub struct NodeConfig {
     pub pool: PoolConfig,
     /// The compiler.
     pub compiler: CompilerConfig,
+    /// How blocks from elsewhere are executed; a sequencer has its own in [`Self::role`].
+    pub executor: ExecutorConfig,
     /// Bounds of the methods.
     pub eth: EthConfig,
     /// Keys the node signs with; none but in development.

@@ -3,6 +3,7 @@
 mod builder;
 mod datadir;
 mod dev;
+mod executor;
 mod gas_price;
 mod jit;
 mod lane;
@@ -18,6 +19,7 @@ mod txpool;
 pub(crate) use builder::BuilderArgs;
 pub(crate) use datadir::{ChainArgs, EnvironmentArgs};
 pub(crate) use dev::DevArgs;
+pub(crate) use executor::ExecutorArgs;
 pub(crate) use gas_price::GasPriceArgs;
 pub(crate) use jit::JitArgs;
 pub(crate) use lane::LaneArgs;

@@ -6,6 +6,7 @@ use alloy_primitives::Address;
 use clap::{Args, ValueEnum};
 use eyre::ensure;
 use rapid_chainspec::{ChainSpec, REALTIME_CHAIN_ID};
+use rapid_executor::ExecutorConfig;
 use rapid_log::{Durability, LogConfig};
 use rapid_node::Role;
 use rapid_rpc::LatestState;
@@ -93,7 +94,13 @@ impl SequencerArgs {
     ///
     /// # Errors
     /// When flags contradict each other.
-    pub(crate) fn role(&self, dev: &DevArgs, builder: &BuilderArgs, chain: &ChainSpec) -> eyre::Result<Role> {
+    pub(crate) fn role(
+        &self,
+        dev: &DevArgs,
+        builder: &BuilderArgs,
+        executor: ExecutorConfig,
+        chain: &ChainSpec,
+    ) -> eyre::Result<Role> {
         let role = self.role.unwrap_or(if dev.dev {
             RoleArg::Sequencer
         } else {
@@ -132,6 +139,7 @@ impl SequencerArgs {
                 .clone()
                 .unwrap_or_else(|| version::extra_data().into_bytes().into()),
             gas_limit_target: builder.gas_limit,
+            executor,
             ..SequencerConfig::default()
         }))
     }

@@ -11,8 +11,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::DEFAULT_CHAIN;
 use crate::{
     args::{
-        BuilderArgs, DevArgs, EnvironmentArgs, GasPriceArgs, JitArgs, LaneArgs, LogArgs, MetricsArgs,
-        PortArgs, RpcArgs, SequencerArgs, StateMarkArgs, TxPoolArgs,
+        BuilderArgs, DevArgs, EnvironmentArgs, ExecutorArgs, GasPriceArgs, JitArgs, LaneArgs, LogArgs,
+        MetricsArgs, PortArgs, RpcArgs, SequencerArgs, StateMarkArgs, TxPoolArgs,
     },
     logging, version,
 };
@@ -50,6 +50,8 @@ pub(crate) struct NodeCommand {
     builder: BuilderArgs,
     #[command(flatten)]
     sequencer: SequencerArgs,
+    #[command(flatten)]
+    executor: ExecutorArgs,
     #[command(flatten)]
     jit: JitArgs,
     #[command(flatten)]
@@ -90,7 +92,8 @@ impl NodeCommand {
     fn config(self, chain: Arc<ChainSpec>, ports: PortArgs) -> eyre::Result<NodeConfig> {
         let datadir = self.environment.resolve_datadir(&chain)?;
         let config_file = self.environment.config_file(&datadir);
-        let role = self.sequencer.role(&self.dev, &self.builder, &chain)?;
+        let executor = self.executor.config();
+        let role = self.sequencer.role(&self.dev, &self.builder, executor, &chain)?;
         let ports = ports.adjust(self.rpc.ports());
         let signers = match self.dev.dev {
             true => DevSigners::from_mnemonic(&self.dev.dev_mnemonic, DEV_SIGNERS)?,
@@ -115,6 +118,7 @@ impl NodeCommand {
             rpc: self.rpc.server_config(&ports, self.dev.dev),
             log: self.sequencer.log_config(self.dev.dev),
             compiler,
+            executor,
             memory,
             metrics: self.metrics.metrics,
             engine: EngineInfo {
@@ -200,6 +204,7 @@ impl Signals {
 
 #[cfg(test)]
 mod tests {
+    use rapid_executor::ExecutorMode;
     use rapid_log::Durability;
     use rapid_node::Role;
     use rapid_sequencer::{BlockPolicy, EmptyBlocks, SequencerConfig, TimestampPolicy};
@@ -299,5 +304,19 @@ mod tests {
         assert_eq!(config.rpc.ws.unwrap().address.port(), 8550);
         assert_eq!(config.auth.unwrap().address.port(), 8751);
         assert_eq!(config.rpc.ipc.unwrap().path.to_str(), Some("/tmp/reth.ipc-3"));
+    }
+
+    #[test]
+    fn both_roles_are_told_how_to_execute() {
+        let flags = ["--executor", "sequential", "--executor.workers", "3"];
+        let engine = config(&[&["--chain", "dev"][..], &flags].concat()).unwrap();
+        assert_eq!(engine.executor.mode, ExecutorMode::Sequential);
+        let arguments = [&["--dev"][..], &flags].concat();
+        assert_eq!(
+            sequencer(&arguments).executor,
+            config(&arguments).unwrap().executor
+        );
+        assert_eq!(sequencer(&arguments).executor.workers.get(), 3);
+        assert_eq!(sequencer(&["--dev"]).executor.mode, ExecutorMode::Parallel);
     }
 }
