@@ -1,5 +1,7 @@
 //! Lanes: which transactions go first under load, and who decides it.
 
+use std::time::Duration;
+
 use alloy_consensus::Transaction;
 use alloy_primitives::{Address, map::AddressHashMap};
 
@@ -7,6 +9,11 @@ use crate::PooledTransaction;
 
 /// Number of lanes.
 pub const LANES: usize = 5;
+
+/// Longest ageing bound. A lane that is due waits for the transaction that runs and, should all be due at once, for one of
+/// each other lane: a fifth of a second each where a transaction has as much gas as one may (EIP-7825). So no lane with
+/// something waits longer than two seconds, whatever runs above it.
+pub const AGEING_MAX: Duration = Duration::from_secs(1);
 
 /// A priority class, highest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,20 +66,25 @@ pub struct LaneConfig {
     pub targets: AddressHashMap<Lane>,
     /// Tip cap in wei per gas from which a transaction is `Paid`; `None` (the default) leaves that lane empty.
     pub paid_tip_min: Option<u128>,
-    /// How many pops in a row may pass over a lane that has something before it is served once; the ageing bound
-    /// and, as `1 / (n + 1)`, the reserved share of the lane while the lanes above it are saturated. The entry of
-    /// the highest lane is unused. Values below 1 count as 1.
+    /// How many pops in a row may pass over a lane that has something before it is served once: as `1 / (n + 1)`, the
+    /// reserved share of the lane while the lanes above it are saturated. The entry of the highest lane is unused. Values
+    /// below 1 count as 1.
     pub passed_over_max: [u32; LANES],
+    /// How long a lane may have something and not be served before it is served once, whatever the counts say: few
+    /// transactions that take long are many pops' time. The entry of the highest lane is unused. Values above
+    /// [`AGEING_MAX`] count as that.
+    pub ageing: [Duration; LANES],
 }
 
 impl Default for LaneConfig {
-    /// No named accounts, no paid lane; shares of 1/4, 1/8, 1/16 and 1/32 from `Critical` to `Bulk`.
+    /// No named accounts, no paid lane; shares of 1/4, 1/8, 1/16 and 1/32 from `Critical` to `Bulk`; ageing within a second.
     fn default() -> Self {
         Self {
             senders: AddressHashMap::default(),
             targets: AddressHashMap::default(),
             paid_tip_min: None,
             passed_over_max: [0, 3, 7, 15, 31],
+            ageing: [AGEING_MAX; LANES],
         }
     }
 }
@@ -86,6 +98,11 @@ impl LaneConfig {
                 Some(min) if transaction.tip_cap() >= min => Lane::Paid,
                 _ => Lane::Normal,
             })
+    }
+
+    /// How long the lane may have something and not be served.
+    pub(crate) fn ageing(&self, lane: Lane) -> Duration {
+        self.ageing[lane.index()].min(AGEING_MAX)
     }
 
     fn lane_of_accounts(&self, sender: Address, target: Option<Address>) -> Option<Lane> {

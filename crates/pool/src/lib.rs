@@ -4,7 +4,7 @@
 //! - **Out:** executable transactions in lane and nonce order, to the one thread that executes ([`ReadyQueue`]);
 //!   refusals with reth's messages and codes ([`PoolError`]); counts, contents and a feed, to RPC.
 //! - **Owns:** the pooled transactions, and the threads of a [`Recovery`].
-//! - **Must hold:** the transactions of one sender come out strictly by nonce; nothing is handed out twice, unless it was
+//! - **Must hold:** no lane with something waits longer than two seconds while others are served; the transactions of one sender come out strictly by nonce; nothing is handed out twice, unless it was
 //!   handed back; what was admitted stays until it is included, replaced, overtaken, expired or found invalid; every
 //!   part is bounded by [`PoolConfig`]; the consumer waits for no lock.
 //!
@@ -27,7 +27,9 @@ mod error;
 mod growth;
 mod head;
 mod lane;
+mod lane_meter;
 mod lane_queue;
+mod lane_status;
 mod metrics;
 mod pool;
 mod ready;
@@ -39,6 +41,7 @@ mod signal;
 mod slot;
 mod tally;
 mod transaction;
+mod turns;
 mod update;
 mod validate;
 
@@ -47,7 +50,9 @@ pub use decode::{DecodeLimits, decode_and_recover, decode_bytes_and_recover};
 pub use discard::DiscardReason;
 pub use error::{Limit, PoolError};
 pub use head::HeadInfo;
-pub use lane::{LANES, Lane, LaneConfig};
+pub use lane::{AGEING_MAX, LANES, Lane, LaneConfig};
+pub use lane_meter::LaneWaits;
+pub use lane_status::LaneStatus;
 pub use pool::{Pool, PoolContent, PoolStatus};
 pub use ready::{ReadyQueue, Wake};
 pub use recovery::{RECOVERY_CHUNK, Recovery, RecoveryConfig};

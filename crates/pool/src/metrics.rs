@@ -3,6 +3,11 @@
 //! | name | type | what |
 //! |---|---|---|
 //! | `rapid_reth_pool_lane_transactions{lane}` | gauge | transactions of the lane in the pool |
+//! | `rapid_reth_pool_lane_depth_transactions{lane}` | gauge | of those, not taken by the hot loop yet |
+//! | `rapid_reth_pool_lane_served_total{lane,turn}` | counter | transactions taken, by why the lane was asked: its `rank`, its `share`, or its `age` |
+//! | `rapid_reth_pool_lane_passed_over_total{lane}` | counter | transactions taken from another lane while this one had something |
+//! | `rapid_reth_pool_lane_wait_seconds{lane}` | histogram | from where a transaction could be taken to where it was: `_bucket{le}`, `_count`, `_sum` |
+//! | `rapid_reth_pool_lane_longest_wait_seconds{lane}` | gauge | the longest of these since the start |
 //! | `rapid_reth_pool_admitted_total{lane}` | counter | transactions admitted |
 //! | `rapid_reth_pool_rejected_total{reason}` | counter | submissions refused |
 //! | `rapid_reth_pool_dropped_total{reason}` | counter | transactions that left without being included |
@@ -18,8 +23,10 @@ use metrics::{Counter, Gauge, counter, gauge};
 use crate::{
     DiscardReason, Lane, PoolError, PooledTransaction,
     lane::LANES,
-    shared::DropReason,
-    tally::{Place, Tally},
+    lane_meter::WAIT_BOUNDS,
+    lane_status::LaneStatus,
+    shared::{DropReason, Shared},
+    tally::Place,
 };
 
 /// Transaction types counted, by type byte.
@@ -35,7 +42,7 @@ const TYPES: [&str; 5] = [
 pub(crate) struct PoolMetrics {
     by_type: [AtomicUsize; TYPES.len()],
     types: [Gauge; TYPES.len()],
-    lanes: [Gauge; LANES],
+    lanes: [LaneMetrics; LANES],
     admitted: [Counter; LANES],
     inserted: Counter,
     removed: Counter,
@@ -61,7 +68,7 @@ impl PoolMetrics {
         Self {
             by_type: Default::default(),
             types: TYPES.map(|name| gauge!(name)),
-            lanes: Lane::ALL.map(|lane| gauge!("rapid_reth_pool_lane_transactions", "lane" => lane.name())),
+            lanes: Lane::ALL.map(LaneMetrics::new),
             admitted: Lane::ALL.map(|lane| counter!("rapid_reth_pool_admitted_total", "lane" => lane.name())),
             inserted: counter!("reth_transaction_pool_inserted_transactions"),
             removed: counter!("reth_transaction_pool_removed_transactions"),
@@ -114,10 +121,11 @@ impl PoolMetrics {
     }
 
     /// Sets the gauges; called once per mini-block rather than at each transaction.
-    pub(crate) fn report(&self, tally: &Tally) {
+    pub(crate) fn report(&self, shared: &Shared) {
         for lane in Lane::ALL {
-            self.lanes[lane.index()].set(tally.lane(lane).count() as f64);
+            self.lanes[lane.index()].report(&shared.lane_status(lane));
         }
+        let tally = &shared.tally;
         for (gauge, count) in self.types.iter().zip(&self.by_type) {
             gauge.set(count.load(Ordering::Relaxed) as f64);
         }
@@ -132,5 +140,64 @@ impl PoolMetrics {
         for gauge in &self.all {
             gauge.set(all as f64);
         }
+    }
+}
+
+/// Handles of one lane.
+struct LaneMetrics {
+    pending: Gauge,
+    depth: Gauge,
+    by_rank: Counter,
+    by_share: Counter,
+    by_age: Counter,
+    passed_over: Counter,
+    /// A histogram's series, cumulative as Prometheus has them. Set from counts that the hot loop makes: what it does for
+    /// each transaction allocates nothing.
+    wait_buckets: [Counter; WAIT_BOUNDS.len() + 1],
+    wait_count: Counter,
+    wait_sum: Gauge,
+    longest_wait: Gauge,
+}
+
+impl LaneMetrics {
+    fn new(lane: Lane) -> Self {
+        let name = lane.name();
+        let served = |turn: &'static str| counter!("rapid_reth_pool_lane_served_total", "lane" => name, "turn" => turn);
+        let bucket = |range: usize| {
+            let end = WAIT_BOUNDS
+                .get(range)
+                .map_or_else(|| "+Inf".to_owned(), |bound| bound.as_secs_f64().to_string());
+            counter!("rapid_reth_pool_lane_wait_seconds_bucket", "lane" => name, "le" => end)
+        };
+        Self {
+            pending: gauge!("rapid_reth_pool_lane_transactions", "lane" => name),
+            depth: gauge!("rapid_reth_pool_lane_depth_transactions", "lane" => name),
+            by_rank: served("rank"),
+            by_share: served("share"),
+            by_age: served("age"),
+            passed_over: counter!("rapid_reth_pool_lane_passed_over_total", "lane" => name),
+            wait_buckets: std::array::from_fn(bucket),
+            wait_count: counter!("rapid_reth_pool_lane_wait_seconds_count", "lane" => name),
+            wait_sum: gauge!("rapid_reth_pool_lane_wait_seconds_sum", "lane" => name),
+            longest_wait: gauge!("rapid_reth_pool_lane_longest_wait_seconds", "lane" => name),
+        }
+    }
+
+    fn report(&self, status: &LaneStatus) {
+        self.pending.set(status.pending as f64);
+        self.depth.set(status.depth as f64);
+        let out_of_rank = status.served_by_share + status.served_by_age;
+        self.by_rank.absolute(status.served.saturating_sub(out_of_rank));
+        self.by_share.absolute(status.served_by_share);
+        self.by_age.absolute(status.served_by_age);
+        self.passed_over.absolute(status.passed_over);
+        let mut cumulative = 0;
+        for (counter, count) in self.wait_buckets.iter().zip(&status.waits.counts) {
+            cumulative += count;
+            counter.absolute(cumulative);
+        }
+        self.wait_count.absolute(cumulative);
+        self.wait_sum.set(status.waits.total.as_secs_f64());
+        self.longest_wait.set(status.waits.longest.as_secs_f64());
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     lane::LANES,
     shared::Shared,
     slot::{Before, Slot},
+    turns::{Turn, Turns},
 };
 
 /// Why [`ReadyQueue::wait_until`] returned.
@@ -31,9 +32,10 @@ pub enum Wake {
 /// - Within a lane: first come, first served. A real-time sequencer promises latency, and arrival order is the one that
 ///   bounds it; a tip buys a lane, never a place before an earlier one of the same lane.
 /// - Between lanes: the highest lane that has something, except that a lane passed over
-///   [`crate::LaneConfig::passed_over_max`] times in a row is served once (the most overdue first). So a lane with
-///   something is served at the latest after its bound plus the number of lanes pops. It counts pops, not time, so
-///   the same input gives the same order.
+///   [`crate::LaneConfig::passed_over_max`] times in a row, or for [`crate::LaneConfig::ageing`], is served once (those
+///   that are late by time first, then the most overdue). So a lane with something is served at the latest after its
+///   bound plus the number of lanes pops, and at the latest two seconds after it was last served ([`crate::AGEING_MAX`]).
+///   The same input at the same times gives the same order.
 /// - Of one sender: strictly by nonce, whatever the lanes. A later nonce is filed no higher than an earlier one that
 ///   still waits; when a lane's share reaches the later one first, the earlier one is handed out in its place.
 ///
@@ -50,7 +52,7 @@ pub struct ReadyQueue {
     shared: Arc<Shared>,
     /// Per lane, what goes before the shared queue: put back, or stepped over for an earlier nonce.
     front: [VecDeque<Arc<Slot>>; LANES],
-    passed_over: [u32; LANES],
+    turns: Turns,
     held: Vec<(Arc<Slot>, Arc<PooledTransaction>)>,
     /// Later nonces of held transactions' senders.
     blocked: Vec<Arc<Slot>>,
@@ -65,7 +67,7 @@ impl ReadyQueue {
         Self {
             shared,
             front: Default::default(),
-            passed_over: [0; LANES],
+            turns: Turns::default(),
             held: Vec::new(),
             blocked: Vec::new(),
             discards: VecDeque::new(),
@@ -75,57 +77,72 @@ impl ReadyQueue {
 
     /// Takes the next transaction, or `None` if no lane has one that may be executed now.
     pub fn pop(&mut self) -> Option<Arc<PooledTransaction>> {
+        self.pop_at(Instant::now())
+    }
+
+    /// [`Self::pop`] at a time that the caller knows; it never goes back.
+    pub fn pop_at(&mut self, now: Instant) -> Option<Arc<PooledTransaction>> {
         self.flush_discards();
-        for lane in self.order() {
-            if let Some(transaction) = self.take_from(lane) {
-                self.count_passed_over(lane);
+        let overdue = self.turns.overdue(&self.shared.config.lanes, now);
+        let by_rank = Lane::ALL.into_iter().map(|lane| (lane, Turn::Rank));
+        for (lane, turn) in overdue.into_iter().chain(by_rank) {
+            if let Some(transaction) = self.serve(lane, turn, now) {
                 return Some(transaction);
             }
         }
+        self.note_served(None, now);
         None
     }
 
-    /// Takes the next transaction of a lane above `Paid`, for who has no room for others.
+    /// Takes the next transaction of a lane above `Paid`, for who has no room for others. `None` also while a lane below
+    /// has not been served for its ageing bound: room has to be made for it first.
     pub fn pop_urgent(&mut self) -> Option<Arc<PooledTransaction>> {
+        self.pop_urgent_at(Instant::now())
+    }
+
+    /// [`Self::pop_urgent`] at a time that the caller knows; it never goes back.
+    pub fn pop_urgent_at(&mut self, now: Instant) -> Option<Arc<PooledTransaction>> {
         self.flush_discards();
-        let lane_and_transaction = [Lane::System, Lane::Critical]
+        let overdue = self.turns.overdue(&self.shared.config.lanes, now);
+        if overdue.is_some_and(|(lane, turn)| turn == Turn::Age && lane > Lane::Critical) {
+            return None;
+        }
+        [Lane::System, Lane::Critical]
             .into_iter()
-            .find_map(|lane| Some((lane, self.take_from(lane)?)));
-        let (lane, transaction) = lane_and_transaction?;
-        self.count_passed_over(lane);
+            .find_map(|lane| self.serve(lane, Turn::Rank, now))
+    }
+
+    fn serve(&mut self, lane: Lane, turn: Turn, now: Instant) -> Option<Arc<PooledTransaction>> {
+        let (transaction, since) = self.take_from(lane)?;
+        self.note_served(Some(lane), now);
+        self.shared.meters[lane.index()].serve(turn, now.saturating_duration_since(since));
         Some(transaction)
     }
 
-    /// The lanes in the order in which they are asked now: the most overdue one first, then by rank.
-    fn order(&self) -> impl Iterator<Item = Lane> + use<> {
-        let bounds = &self.shared.config.lanes.passed_over_max;
-        let overdue = Lane::ALL[1..]
-            .iter()
-            .filter_map(|lane| {
-                let late = self.passed_over[lane.index()].checked_sub(bounds[lane.index()].max(1))?;
-                Some((std::cmp::Reverse(late), *lane))
-            })
-            .min()
-            .map(|(_, lane)| lane);
-        overdue
-            .into_iter()
-            .chain(Lane::ALL.into_iter().filter(move |lane| Some(*lane) != overdue))
+    fn note_served(&mut self, served: Option<Lane>, now: Instant) {
+        let Self {
+            turns, front, shared, ..
+        } = self;
+        let has_something =
+            |lane: Lane| !front[lane.index()].is_empty() || !shared.queues[lane.index()].is_empty();
+        let passed_over = turns.served(served, now, has_something);
+        for (meter, passed_over) in shared.meters.iter().zip(passed_over) {
+            if passed_over {
+                meter.pass_over();
+            }
+        }
+        self.report_fronts();
     }
 
-    fn count_passed_over(&mut self, served: Lane) {
-        for lane in Lane::ALL {
-            let passed_over = &mut self.passed_over[lane.index()];
-            let waits = !self.front[lane.index()].is_empty() || !self.shared.queues[lane.index()].is_empty();
-            *passed_over = if lane == served || !waits {
-                0
-            } else {
-                passed_over.saturating_add(1)
-            };
+    fn report_fronts(&self) {
+        for (meter, front) in self.shared.meters.iter().zip(&self.front) {
+            meter.set_in_front(front.len());
         }
     }
 
-    /// Takes the oldest transaction of a lane, or in its place the earliest of its sender that still waits.
-    fn take_from(&mut self, lane: Lane) -> Option<Arc<PooledTransaction>> {
+    /// Takes the oldest transaction of a lane, or in its place the earliest of its sender that still waits, with the time
+    /// since when it could be taken.
+    fn take_from(&mut self, lane: Lane) -> Option<(Arc<PooledTransaction>, Instant)> {
         loop {
             let slot = match self.front[lane.index()].pop_front() {
                 Some(slot) => slot,
@@ -158,7 +175,7 @@ impl ReadyQueue {
                 self.front[lane.index()].push_front(Arc::clone(&slot));
             }
             if let Some(transaction) = first.take() {
-                return Some(transaction);
+                return Some((transaction, first.since()));
             }
             if Arc::ptr_eq(&first, &slot) {
                 // Replaced since: its successor has the same place.
@@ -178,6 +195,7 @@ impl ReadyQueue {
         if slot.put_back(transaction) {
             self.front[slot.lane().index()].push_front(slot);
         }
+        self.report_fronts();
     }
 
     /// Sets a transaction that was popped aside until [`release_held`](Self::release_held): one that reads the hash of
@@ -202,6 +220,7 @@ impl ReadyQueue {
                 self.front[slot.lane().index()].push_front(slot);
             }
         }
+        self.report_fronts();
     }
 
     /// Transactions set aside, without those that wait for them.
@@ -303,6 +322,7 @@ impl Drop for ReadyQueue {
             for slot in front.drain(..) {
                 self.shared.queues[lane].push(slot);
             }
+            self.shared.meters[lane].set_in_front(0);
         }
         self.shared.consumer_taken.store(false, Ordering::SeqCst);
     }

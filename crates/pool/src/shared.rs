@@ -19,6 +19,7 @@ use tokio::sync::broadcast;
 use crate::{
     DiscardReason, HeadInfo, PoolConfig, PooledTransaction,
     lane::LANES,
+    lane_meter::LaneMeter,
     lane_queue::LaneQueue,
     metrics::PoolMetrics,
     shard::{SHARDS, Shard, shard_of},
@@ -76,6 +77,8 @@ pub(crate) struct Shared {
     authority_count: AtomicUsize,
     pub(crate) tally: Tally,
     pub(crate) queues: [LaneQueue; LANES],
+    /// Written by the consumer.
+    pub(crate) meters: [LaneMeter; LANES],
     pub(crate) signal: Arc<Signal>,
     pub(crate) base_fee: AtomicU64,
     pub(crate) consumer_taken: AtomicBool,
@@ -96,6 +99,7 @@ impl Shared {
             authority_count: AtomicUsize::new(0),
             tally: Tally::new(&config),
             queues: std::array::from_fn(|_| LaneQueue::new(config.ready_queue_len, config.pending.count_max)),
+            meters: Default::default(),
             signal: Arc::default(),
             base_fee: AtomicU64::new(head.base_fee),
             consumer_taken: AtomicBool::new(false),

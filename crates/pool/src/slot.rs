@@ -1,8 +1,11 @@
 //! A place in a ready queue: who may have its transaction is decided by one atomic state.
 
-use std::sync::{
-    Arc, OnceLock, Weak,
-    atomic::{AtomicBool, AtomicU8, Ordering},
+use std::{
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
+    time::Instant,
 };
 
 use parking_lot::Mutex;
@@ -28,6 +31,8 @@ pub(crate) struct Slot {
     orphaned: AtomicBool,
     /// The lane it is filed in: that of the transaction or, while an earlier nonce waits in a lower one, that one.
     lane: Lane,
+    /// When it was filed; of a replacement, when what it replaced was: it has that one's place.
+    since: Instant,
     /// What replaced it; set before the state becomes `SUPERSEDED`.
     next: OnceLock<Arc<Self>>,
     /// The place of the sender's nonce before, if it had not been dispatched when this one was filed. Weak, or else
@@ -65,6 +70,7 @@ impl Slot {
             content: Mutex::new(Some(transaction)),
             orphaned: AtomicBool::new(false),
             lane,
+            since: Instant::now(),
             next: OnceLock::new(),
             predecessor: predecessor.map(Arc::downgrade).unwrap_or_default(),
         })
@@ -72,6 +78,10 @@ impl Slot {
 
     pub(crate) const fn lane(&self) -> Lane {
         self.lane
+    }
+
+    pub(crate) const fn since(&self) -> Instant {
+        self.since
     }
 
     /// Whether its transaction may still be taken, so that a producer could replace or withdraw it.
@@ -147,6 +157,7 @@ impl Slot {
             content: Mutex::new(Some(transaction)),
             orphaned: AtomicBool::new(false),
             lane: self.lane,
+            since: self.since,
             next: OnceLock::new(),
             predecessor: Weak::clone(&self.predecessor),
         });

@@ -50,7 +50,7 @@ impl Pool {
         if shared.tally.any_waiters() {
             shared.serve_waiters();
         }
-        shared.metrics.report(&shared.tally);
+        shared.metrics.report(shared);
         shared.signal.wake();
     }
 
@@ -86,7 +86,7 @@ impl Pool {
             }
             self.evict_expired(now);
         }
-        shared.metrics.report(&shared.tally);
+        shared.metrics.report(shared);
         shared.signal.wake();
     }
 
@@ -148,7 +148,7 @@ impl Pool {
                     .update(&sender, &shared.config, |queue| queue.reset(&account, shared));
             }
         }
-        shared.metrics.report(&shared.tally);
+        shared.metrics.report(shared);
         shared.signal.wake();
         Ok(())
     }

@@ -26,6 +26,7 @@ mod error;
 mod eth;
 mod gate;
 mod ipc;
+mod lanes;
 mod middleware;
 mod modules;
 mod namespace;

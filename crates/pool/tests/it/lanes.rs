@@ -1,5 +1,10 @@
 //! Lanes: who gets in which, who goes first, and that nobody starves.
 
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
 use alloy_primitives::{Address, TxKind};
 use rapid_pool::{LANES, Lane, LaneConfig, Origin, PoolConfig, SubPoolLimit};
 
@@ -263,4 +268,76 @@ fn a_full_lane_takes_no_room_from_another() {
         )
         .unwrap();
     assert_eq!(bench.pool.status().pending, 3);
+}
+
+#[test]
+fn a_lane_below_is_served_in_time_however_few_the_pops() {
+    let mut config = with_lanes();
+    config.lanes.passed_over_max = [u32::MAX; LANES];
+    let mut bench = Bench::new(config);
+    for nonce in 0..40 {
+        bench.submit(in_lane(Lane::System, nonce).by(0)).unwrap();
+    }
+    bench.submit(in_lane(Lane::Bulk, 0).by(1)).unwrap();
+    let start = Instant::now();
+    let waited = (0..40u32)
+        .map(|pop| Duration::from_millis(150) * pop)
+        .find(|at| bench.ready.pop_at(start + *at).unwrap().lane() == Lane::Bulk)
+        .expect("the lane starves");
+    assert!(
+        (Duration::from_secs(1)..=Duration::from_secs(2)).contains(&waited),
+        "{waited:?}"
+    );
+    let [system, .., bulk] = &bench.pool.lanes()[..] else {
+        panic!("there are five lanes")
+    };
+    assert_eq!((bulk.served, bulk.served_by_age, bulk.depth), (1, 1, 0));
+    assert_eq!(bulk.passed_over, system.served);
+    assert!(bulk.waits.longest() >= Duration::from_secs(1));
+}
+
+#[test]
+fn what_is_urgent_waits_while_a_lane_below_is_late() {
+    let mut config = with_lanes();
+    config.lanes.passed_over_max = [u32::MAX; LANES];
+    let mut bench = Bench::new(config);
+    for nonce in 0..4 {
+        bench.submit(in_lane(Lane::Critical, nonce).by(2)).unwrap();
+    }
+    bench.submit(in_lane(Lane::Normal, 0).by(1)).unwrap();
+    let start = Instant::now();
+    let late = start + Duration::from_secs(1);
+    assert!(bench.ready.pop_urgent_at(start).is_some());
+    assert!(
+        bench
+            .ready
+            .pop_urgent_at(start + Duration::from_millis(999))
+            .is_some()
+    );
+    assert!(bench.ready.pop_urgent_at(late).is_none());
+    assert_eq!(bench.ready.pop_at(late).unwrap().lane(), Lane::Normal);
+    assert_eq!(bench.ready.pop_urgent_at(late).unwrap().lane(), Lane::Critical);
+}
+
+#[test]
+fn lanes_tell_what_they_hold() {
+    let mut bench = Bench::new(with_lanes());
+    for sender in 1..=3 {
+        bench.submit(in_lane(Lane::Bulk, 0).by(sender)).unwrap();
+    }
+    let bulk = |bench: &Bench| bench.pool.lanes()[Lane::Bulk.index()].clone();
+    assert_eq!(
+        (bulk(&bench).depth, bulk(&bench).pending, bulk(&bench).served),
+        (3, 3, 0)
+    );
+    let taken = bench.ready.pop().unwrap();
+    assert_eq!(
+        (bulk(&bench).depth, bulk(&bench).pending, bulk(&bench).served),
+        (2, 3, 1)
+    );
+    bench.ready.requeue_front(Arc::clone(&taken));
+    assert_eq!(bulk(&bench).depth, 3);
+    let taken = bench.ready.pop().unwrap();
+    bench.publish(&[taken]);
+    assert_eq!((bulk(&bench).depth, bulk(&bench).pending), (2, 2));
 }
