@@ -1,6 +1,9 @@
 //! The committer: encodes what was cut, makes it durable, publishes it. It never executes a transaction.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use alloy_primitives::B256;
 use crossbeam_channel::{Receiver, Sender};
@@ -11,6 +14,7 @@ use rapid_state::Snapshot;
 
 use crate::{
     SequencerError,
+    auto_interval::CommitTimes,
     cut::{CommitOrder, Cut},
     metrics::CommitMetrics,
 };
@@ -35,6 +39,8 @@ pub(crate) struct Committer {
     /// Hash of the newest mini-block.
     pub(crate) tip: B256,
     pub(crate) metrics: CommitMetrics,
+    /// What the loop decides about its interval by.
+    pub(crate) times: Arc<CommitTimes>,
 }
 
 struct Written {
@@ -42,6 +48,7 @@ struct Written {
     version: CommitSequence,
     cut_at: Instant,
     arrival: Option<Instant>,
+    sealing: Duration,
 }
 
 impl Committer {
@@ -82,7 +89,8 @@ impl Committer {
             .map(|transaction| transaction.arrival());
         let started = Instant::now();
         let mini_block = Arc::new(cut.seal(self.tip));
-        self.metrics.seal.record(started.elapsed());
+        let sealing = started.elapsed();
+        self.metrics.seal.record(sealing);
         self.tip = mini_block.hash();
         self.driver.append(&mini_block)?;
         Ok(Written {
@@ -90,6 +98,7 @@ impl Committer {
             version,
             cut_at,
             arrival,
+            sealing,
         })
     }
 
@@ -99,13 +108,16 @@ impl Committer {
             version,
             cut_at,
             arrival,
+            sealing,
         } = written;
         self.driver.publish(&mini_block, version);
         let state = self.driver.chain().state();
         let after = state
             .pin(version)
             .expect("a version is retained while it is published");
-        self.metrics.commit.record(cut_at.elapsed());
+        let committing = cut_at.elapsed();
+        self.metrics.commit.record(committing);
+        self.times.note(sealing, committing);
         if let Some(arrival) = arrival {
             self.metrics.latency.record(arrival.elapsed());
         }

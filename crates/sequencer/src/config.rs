@@ -11,12 +11,16 @@ use crate::SequencerError;
 pub const MIN_MINI_BLOCK_INTERVAL: Duration = Duration::from_millis(1);
 /// Longest mini-block interval.
 pub const MAX_MINI_BLOCK_INTERVAL: Duration = Duration::from_secs(1);
+/// Longest interval that [`Pacing::Auto`] chooses.
+pub const AUTO_INTERVAL_MAX: Duration = Duration::from_millis(10);
 
 /// Settings of a [`crate::Sequencer`].
 #[derive(Clone, Debug)]
 pub struct SequencerConfig {
-    /// Time between mini-blocks under load (default 10 ms).
+    /// Time between mini-blocks under load (default 10 ms); at first, where it moves.
     pub mini_block_interval: Duration,
+    /// Whether that interval moves.
+    pub pacing: Pacing,
     /// A mini-block is sealed when its transactions reach this many bytes (default 256 KiB).
     pub mini_block_bytes_max: usize,
     /// When EVM blocks are closed.
@@ -53,6 +57,7 @@ impl Default for SequencerConfig {
     fn default() -> Self {
         Self {
             mini_block_interval: Duration::from_millis(10),
+            pacing: Pacing::Fixed,
             mini_block_bytes_max: 256 << 10,
             block_policy: BlockPolicy::Interval {
                 interval: Duration::from_secs(1),
@@ -86,6 +91,18 @@ impl SequencerConfig {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether the time between mini-blocks follows what sealing and committing take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pacing {
+    /// It is what was configured.
+    #[default]
+    Fixed,
+    /// It moves between [`MIN_MINI_BLOCK_INTERVAL`] and [`AUTO_INTERVAL_MAX`]: becomes half where the 99th percentiles of
+    /// sealing and of committing are less than a quarter of it and queues are short, and twice where that of committing is more
+    /// than half of it.
+    Auto,
 }
 
 /// When an EVM block is closed. Whatever the policy, it also closes when the next transaction does not fit its gas, its

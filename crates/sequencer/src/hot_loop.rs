@@ -17,7 +17,8 @@ use rapid_primitives::{
 };
 
 use crate::{
-    BlockPolicy, EmptyBlocks, Host, SequencerConfig, SequencerError, TimestampPolicy,
+    BlockPolicy, EmptyBlocks, Host, Pacing, SequencerConfig, SequencerError, TimestampPolicy,
+    auto_interval::{AutoInterval, CommitTimes, Queues},
     control::Control,
     cut::{CommitOrder, Cut, CutReason, Gathered},
     early_seal::EarlySealBucket,
@@ -60,6 +61,8 @@ pub(crate) struct LoopStart<C> {
     pub(crate) control: Arc<Control>,
     pub(crate) cuts: Sender<CommitOrder>,
     pub(crate) hashes: Receiver<SealedHash>,
+    /// How long mini-blocks took, from the committer.
+    pub(crate) times: Arc<CommitTimes>,
     pub(crate) parent: Parent,
     /// The block that was open when the node stopped.
     pub(crate) open: Option<PublishedBlock>,
@@ -79,6 +82,7 @@ pub(crate) struct HotLoop<C> {
     control: Arc<Control>,
     cuts: Sender<CommitOrder>,
     hashes: Receiver<SealedHash>,
+    times: Arc<CommitTimes>,
     metrics: LoopMetrics,
     schedule: Schedule,
     parent: Parent,
@@ -100,6 +104,8 @@ pub(crate) struct HotLoop<C> {
 /// What is due when.
 struct Schedule {
     mini_block: Pace,
+    /// Where the interval of mini-blocks moves.
+    auto: Option<AutoInterval>,
     block: Option<Pace>,
     early: EarlySealBucket,
 }
@@ -115,8 +121,16 @@ impl Schedule {
             }
             BlockPolicy::WhenIdle | BlockPolicy::AfterTransactions(_) => None,
         };
+        let auto = match config.pacing {
+            Pacing::Fixed => None,
+            Pacing::Auto => Some(AutoInterval::starting_with(config.mini_block_interval)),
+        };
+        let mini_block = auto
+            .as_ref()
+            .map_or(config.mini_block_interval, AutoInterval::interval);
         Self {
-            mini_block: Pace::new(now + config.mini_block_interval, config.mini_block_interval),
+            mini_block: Pace::new(now + mini_block, mini_block),
+            auto,
             block,
             early: EarlySealBucket::new(config.early_seals_per_second, config.early_seal_burst, now),
         }
@@ -138,6 +152,7 @@ impl<C: Host> HotLoop<C> {
             control,
             cuts,
             hashes,
+            times,
             parent,
             open,
             number,
@@ -152,7 +167,7 @@ impl<C: Host> HotLoop<C> {
         let now = host.now();
         Ok(Self {
             schedule: Schedule::start(&config, now, host.wall()),
-            metrics: LoopMetrics::new(),
+            metrics: LoopMetrics::new(config.mini_block_interval),
             gathered: Gathered::default(),
             gathered_from: block.as_ref().map(OpenBlock::position).unwrap_or_default(),
             last_cut: now,
@@ -166,6 +181,7 @@ impl<C: Host> HotLoop<C> {
             control,
             cuts,
             hashes,
+            times,
             parent,
             block,
             workers,
@@ -197,7 +213,7 @@ impl<C: Host> HotLoop<C> {
                 std::thread::sleep(delay.min(PAUSED_SLEEP));
                 continue;
             }
-            match self.pop() {
+            match self.pop(now) {
                 Popped::Transaction(transaction) => self.take(transaction)?,
                 Popped::Nothing => self.idle(now)?,
                 Popped::NoRoom => self.wait_for_room(now),
@@ -215,6 +231,8 @@ impl<C: Host> HotLoop<C> {
             return Ok(());
         }
         let missed = self.schedule.mini_block.advance(now);
+        self.metrics.deadlines.increment(missed + 1);
+        self.decide_interval();
         self.run_alone(now)?;
         if !self.has_content() {
             return Ok(());
@@ -222,6 +240,21 @@ impl<C: Host> HotLoop<C> {
         self.metrics.deadlines_missed.increment(missed);
         self.metrics.jitter.record(now.duration_since(due));
         self.cut(CutReason::Deadline, None)
+    }
+
+    /// Lets the interval follow what mini-blocks take, where it does. From the next deadline on.
+    fn decide_interval(&mut self) {
+        let Some(auto) = &mut self.schedule.auto else {
+            return;
+        };
+        let queues = Queues {
+            mini_blocks: self.cuts.len(),
+            transactions: self.ready.len(),
+        };
+        if let Some(interval) = auto.decide(&self.times, queues) {
+            self.schedule.mini_block.change_interval(interval);
+            self.metrics.target_interval.set(interval.as_secs_f64());
+        }
     }
 
     /// Hands what was gathered to the committer; waits while that is [`crate::committer::COMMIT_QUEUE_LEN`] behind.
@@ -257,7 +290,7 @@ impl<C: Host> HotLoop<C> {
         self.metrics.commit_queue.set(self.cuts.len() as f64);
         self.last_cut = cut_at;
         if self.driver.memory() != MemoryPressure::None {
-            self.rests_until = Some(cut_at + took.min(self.config.mini_block_interval) * REST_FACTOR);
+            self.rests_until = Some(cut_at + took.min(self.schedule.mini_block.interval()) * REST_FACTOR);
             self.metrics.rests.increment(1);
         }
         self.order(CommitOrder::Commit(cut));

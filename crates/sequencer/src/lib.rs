@@ -16,6 +16,7 @@
 //!                                      +------------ hash of the sealed block -------+
 //! ```
 
+mod auto_interval;
 mod clock;
 mod committer;
 mod config;
@@ -34,8 +35,8 @@ mod sequencer;
 
 pub use clock::{Host, SystemHost};
 pub use config::{
-    BlockPolicy, EmptyBlocks, MAX_MINI_BLOCK_INTERVAL, MIN_MINI_BLOCK_INTERVAL, SequencerConfig,
-    TimestampPolicy, WorkersUse,
+    AUTO_INTERVAL_MAX, BlockPolicy, EmptyBlocks, MAX_MINI_BLOCK_INTERVAL, MIN_MINI_BLOCK_INTERVAL, Pacing,
+    SequencerConfig, TimestampPolicy, WorkersUse,
 };
 pub use error::SequencerError;
 pub use sequencer::Sequencer;

@@ -9,6 +9,8 @@
 //! | `rapid_reth_sequencer_block_seconds` | computing roots and header after the last mini-block of a block |
 //! | `rapid_reth_sequencer_mini_block_latency_seconds` | arrival of a transaction to its publication, first of each mini-block |
 //! | `rapid_reth_sequencer_cuts_total{reason}` | mini-blocks by what cut them |
+//! | `rapid_reth_sequencer_deadlines_total` | deadlines of mini-blocks that have passed, with or without anything to cut |
+//! | `rapid_reth_sequencer_mini_block_target_seconds` | between deadlines: fixed, or what `auto` has chosen |
 //! | `rapid_reth_sequencer_deadlines_missed_total` | deadlines skipped because a transaction or the commit queue took too long |
 //! | `rapid_reth_sequencer_commit_queue_mini_blocks` | cut and not yet committed |
 //! | `rapid_reth_sequencer_transactions_total` | executed |
@@ -17,6 +19,8 @@
 //! | `rapid_reth_sequencer_held_transactions` | waiting for the hash of the parent |
 //! | `rapid_reth_sequencer_production_paused` | 1 while disk or memory is nearly full |
 //! | `rapid_reth_sequencer_rests_total` | mini-blocks after which production rested because memory is low |
+
+use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
@@ -27,6 +31,8 @@ pub(crate) struct LoopMetrics {
     pub(crate) interval: Histogram,
     pub(crate) jitter: Histogram,
     pub(crate) cuts: [Counter; CutReason::ALL.len()],
+    pub(crate) deadlines: Counter,
+    pub(crate) target_interval: Gauge,
     pub(crate) deadlines_missed: Counter,
     pub(crate) commit_queue: Gauge,
     pub(crate) transactions: Counter,
@@ -38,8 +44,12 @@ pub(crate) struct LoopMetrics {
 }
 
 impl LoopMetrics {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(target_interval: Duration) -> Self {
+        let target = gauge!("rapid_reth_sequencer_mini_block_target_seconds");
+        target.set(target_interval.as_secs_f64());
         Self {
+            target_interval: target,
+            deadlines: counter!("rapid_reth_sequencer_deadlines_total"),
             interval: histogram!("rapid_reth_sequencer_mini_block_interval_seconds"),
             jitter: histogram!("rapid_reth_sequencer_jitter_seconds"),
             cuts: CutReason::ALL

@@ -1,4 +1,4 @@
-//! Starting and stopping the three threads.
+//! Starting and stopping the threads.
 
 use std::{
     sync::Arc,
@@ -13,6 +13,7 @@ use rapid_pool::Pool;
 
 use crate::{
     Host, SequencerConfig, SequencerError,
+    auto_interval::CommitTimes,
     committer::{COMMIT_QUEUE_LEN, Committer},
     control::{Control, run_guarded},
     finaliser::{Finaliser, PUBLISHED_QUEUE_LEN},
@@ -60,6 +61,7 @@ impl Sequencer {
         let (hashes, from_finaliser) = bounded(HASH_QUEUE_LEN);
         let head = Arc::clone(&chain.view().head);
         let production = start_workers(config.executor, &chain, &pool)?;
+        let times = Arc::new(CommitTimes::default());
         let start = LoopStart {
             config,
             host: host.clone(),
@@ -68,6 +70,7 @@ impl Sequencer {
             control: Arc::clone(&control),
             cuts,
             hashes: from_finaliser,
+            times: Arc::clone(&times),
             parent: Parent {
                 header: head.header.clone(),
                 hash: Some(head.hash),
@@ -90,6 +93,7 @@ impl Sequencer {
             published,
             tip: mini_block_hash,
             metrics: CommitMetrics::new(),
+            times,
         };
         let finaliser = Finaliser {
             driver: Arc::clone(&driver),

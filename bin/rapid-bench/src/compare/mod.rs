@@ -7,7 +7,7 @@ mod node;
 mod side;
 
 pub(crate) use node::{NodeProcess, free_port, machine};
-pub(crate) use side::{Anvil, BestMode, Durability, RapidReth};
+pub(crate) use side::{Anvil, BestMode, Durability, MiniBlockInterval, RapidReth};
 
 use side::Side;
 

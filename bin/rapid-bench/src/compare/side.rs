@@ -3,7 +3,7 @@
 use super::node::{NodePlace, NodeProcess, free_port};
 use crate::{account::DEV_MNEMONIC, load::Submit, workload::FUNDERS};
 use eyre::{WrapErr, ensure};
-use std::{future::Future, path::PathBuf, pin::Pin, process::Command, time::Duration};
+use std::{fmt, future::Future, path::PathBuf, pin::Pin, process::Command, str::FromStr, time::Duration};
 
 /// Chain id of the peer: that of reth's development chain.
 const CHAIN_ID: u64 = 1337;
@@ -13,6 +13,35 @@ const PEER_GAS_LIMIT: u64 = 1_000_000_000;
 
 /// When the node under test answers relative to its disk, as its `--durability` takes it.
 pub(crate) type Durability = String;
+
+/// `--miniblock.interval` of the node under test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MiniBlockInterval {
+    /// A fixed time.
+    Fixed(Duration),
+    /// The node moves it.
+    Auto,
+}
+
+impl FromStr for MiniBlockInterval {
+    type Err = humantime::DurationError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            time => humantime::parse_duration(time).map(Self::Fixed),
+        }
+    }
+}
+
+impl fmt::Display for MiniBlockInterval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(interval) => humantime::format_duration(*interval).fmt(f),
+            Self::Auto => f.write_str("auto"),
+        }
+    }
+}
 
 /// A future of a side's start.
 pub(crate) type Starting<'a> = Pin<Box<dyn Future<Output = eyre::Result<NodeProcess>> + 'a>>;
@@ -48,7 +77,7 @@ pub(crate) struct RapidReth {
     /// `--durability`, if not the default of `--dev`.
     pub(crate) durability: Option<Durability>,
     /// `--miniblock.interval`, if not the default.
-    pub(crate) interval: Option<Duration>,
+    pub(crate) interval: Option<MiniBlockInterval>,
     /// Where `--metrics` shall serve, if it shall.
     pub(crate) metrics_port: Option<u16>,
     /// How the throughput measurement submits.
@@ -94,10 +123,7 @@ impl RapidReth {
             command.args(["--durability", durability]);
         }
         if let Some(interval) = self.interval {
-            command.args([
-                "--miniblock.interval",
-                &humantime::format_duration(interval).to_string(),
-            ]);
+            command.args(["--miniblock.interval", &interval.to_string()]);
         }
         if let Some(port) = self.metrics_port {
             command.args(["--metrics", &format!("127.0.0.1:{port}")]);

@@ -10,14 +10,16 @@ use rapid_executor::ExecutorConfig;
 use rapid_log::{Durability, LogConfig};
 use rapid_node::Role;
 use rapid_rpc::LatestState;
-use rapid_sequencer::{BlockPolicy, EmptyBlocks, SequencerConfig, TimestampPolicy};
+use rapid_sequencer::{
+    AUTO_INTERVAL_MAX, BlockPolicy, EmptyBlocks, MAX_MINI_BLOCK_INTERVAL, MIN_MINI_BLOCK_INTERVAL, Pacing,
+    SequencerConfig, TimestampPolicy,
+};
 
 use super::{BuilderArgs, DevArgs, time};
 use crate::version;
 
-/// Bounds of `--miniblock.interval`.
-const MINI_BLOCK_INTERVAL_MIN: Duration = Duration::from_millis(1);
-const MINI_BLOCK_INTERVAL_MAX: Duration = Duration::from_secs(1);
+/// `--miniblock.interval` in words.
+const AUTO: &str = "auto";
 
 /// Bounds of `--block.interval`: a header's timestamp has seconds, and an interval below a mini-block's makes no sense.
 const BLOCK_INTERVAL_MIN: Duration = Duration::from_millis(1);
@@ -48,9 +50,10 @@ pub(crate) struct SequencerArgs {
     #[arg(long, value_name = "sync|group:TIME|async:TIME")]
     pub(crate) durability: Option<Durability>,
 
-    /// Longest time from the first transaction of a mini-block to its seal, from 1ms to 1s.
-    #[arg(long = "miniblock.interval", value_name = "TIME", default_value = "10ms", value_parser = mini_block_interval)]
-    pub(crate) mini_block_interval: Duration,
+    /// Longest time from the first transaction of a mini-block to its seal, from 1ms to 1s; or `auto`: from 1ms to 10ms, as
+    /// short as sealing and committing allow.
+    #[arg(long = "miniblock.interval", value_name = "TIME|auto", default_value = "10ms", value_parser = mini_block_interval)]
+    pub(crate) mini_block_interval: MiniBlockInterval,
 
     /// Time between EVM blocks, from 1ms to 1h.
     ///
@@ -126,7 +129,8 @@ impl SequencerArgs {
             .timestamp_policy
             .map_or(dev.dev, |policy| policy == TimestampPolicyArg::RunAhead);
         Ok(Role::Sequencer(SequencerConfig {
-            mini_block_interval: self.mini_block_interval,
+            mini_block_interval: self.mini_block_interval.0,
+            pacing: self.mini_block_interval.1,
             block_policy: self.block_policy(dev, chain)?,
             timestamps: if run_ahead {
                 TimestampPolicy::RunAhead
@@ -219,15 +223,20 @@ pub(crate) enum RpcLatest {
     Sealed,
 }
 
-fn mini_block_interval(text: &str) -> Result<Duration, String> {
-    if text == "auto" {
-        return Err("auto is not offered: give a fixed time from 1ms to 1s".to_owned());
+/// `--miniblock.interval`: the time, at first where it moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MiniBlockInterval(Duration, Pacing);
+
+fn mini_block_interval(text: &str) -> Result<MiniBlockInterval, String> {
+    if text == AUTO {
+        return Ok(MiniBlockInterval(AUTO_INTERVAL_MAX, Pacing::Auto));
     }
-    within(
+    let fixed = within(
         time::human(text)?,
-        MINI_BLOCK_INTERVAL_MIN,
-        MINI_BLOCK_INTERVAL_MAX,
-    )
+        MIN_MINI_BLOCK_INTERVAL,
+        MAX_MINI_BLOCK_INTERVAL,
+    )?;
+    Ok(MiniBlockInterval(fixed, Pacing::Fixed))
 }
 
 fn block_interval(text: &str) -> Result<Duration, String> {
@@ -251,9 +260,12 @@ mod tests {
 
     #[test]
     fn intervals_are_bounded_on_both_sides() {
-        assert_eq!(mini_block_interval("1ms"), Ok(Duration::from_millis(1)));
-        assert_eq!(mini_block_interval("1s"), Ok(Duration::from_secs(1)));
-        for wrong in ["900us", "1001ms", "auto", "10", "soon"] {
+        let fixed = |interval| Ok(MiniBlockInterval(interval, Pacing::Fixed));
+        assert_eq!(mini_block_interval("1ms"), fixed(Duration::from_millis(1)));
+        assert_eq!(mini_block_interval("1s"), fixed(Duration::from_secs(1)));
+        let auto = MiniBlockInterval(Duration::from_millis(10), Pacing::Auto);
+        assert_eq!(mini_block_interval("auto"), Ok(auto));
+        for wrong in ["900us", "1001ms", "Auto", "10", "soon"] {
             assert!(mini_block_interval(wrong).is_err(), "{wrong}");
         }
         assert!(block_interval("0s").is_err() && block_interval("2h").is_err());

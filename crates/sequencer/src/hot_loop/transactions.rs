@@ -39,16 +39,16 @@ pub(super) enum Popped {
 
 impl<C: Host> HotLoop<C> {
     /// Takes the next transaction out of the lanes. What is urgent need not wait until there is room for others.
-    pub(super) fn pop(&mut self) -> Popped {
+    pub(super) fn pop(&mut self, now: Instant) -> Popped {
         let room = |class| {
             self.workers
                 .as_ref()
                 .is_none_or(|workers| workers.has_room(class))
         };
         let popped = if room(Class::new(Lane::Normal.index())) {
-            self.ready.pop()
+            self.ready.pop_at(now)
         } else if room(Class::new(Lane::Critical.index())) {
-            match self.ready.pop_urgent() {
+            match self.ready.pop_urgent_at(now) {
                 None => return Popped::NoRoom,
                 popped => popped,
             }
@@ -299,7 +299,7 @@ impl<C: Host> HotLoop<C> {
         {
             return Ok(());
         }
-        let until = now + self.config.mini_block_interval / ALONE_SHARE;
+        let until = now + self.schedule.mini_block.interval() / ALONE_SHARE;
         loop {
             self.settle()?;
             let next = self.workers.as_mut().and_then(Workers::next_alone);
