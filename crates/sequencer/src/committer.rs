@@ -17,6 +17,7 @@ use crate::{
     auto_interval::CommitTimes,
     cut::{CommitOrder, Cut},
     metrics::CommitMetrics,
+    shadow::ShadowFeed,
 };
 
 /// Mini-blocks that may wait for the committer; the loop waits when it is full. It is the only thing that makes the
@@ -41,6 +42,7 @@ pub(crate) struct Committer {
     pub(crate) metrics: CommitMetrics,
     /// What the loop decides about its interval by.
     pub(crate) times: Arc<CommitTimes>,
+    pub(crate) shadow: ShadowFeed,
 }
 
 struct Written {
@@ -110,9 +112,11 @@ impl Committer {
             arrival,
             sealing,
         } = written;
+        let chain = self.driver.chain();
+        let before = self.shadow.choose(&mini_block, chain);
         self.driver.publish(&mini_block, version);
-        let state = self.driver.chain().state();
-        let after = state
+        let after = chain
+            .state()
             .pin(version)
             .expect("a version is retained while it is published");
         let committing = cut_at.elapsed();
@@ -122,6 +126,9 @@ impl Committer {
             self.metrics.latency.record(arrival.elapsed());
         }
         self.pool.on_mini_block(&mini_block);
+        if let Some(before) = before {
+            self.shadow.offer(before, &mini_block, version, chain);
+        }
         // The finaliser goes only after a failure, which ends this thread through the queue before it.
         let _ = self.published.send(Published { mini_block, after });
     }

@@ -4,7 +4,7 @@
 //! - **In:** executable transactions ([`rapid_pool::ReadyQueue`]), the time, and where the chain stands
 //!   ([`rapid_chain::Opened`]).
 //! - **Out:** published mini-blocks and sealed blocks, through the chain's [`Driver`](rapid_chain::Driver).
-//! - **Owns:** three OS threads and the bounded queues between them.
+//! - **Owns:** four OS threads and the bounded queues between them.
 //! - **Must hold:** the loop never awaits, logs above trace, takes a contended lock or touches disk; it waits for a
 //!   full commit queue, and to close a block for the hash of its parent. Commit, then publish, then answer. An EVM block is a plain Ethereum block. The next block
 //!   does not wait for the hash of the last one, except to close, or to execute a transaction that reads it.
@@ -12,8 +12,9 @@
 //! ```text
 //!  pool lanes --> sequencer-loop --cut, 8 deep--> sequencer-commit --128--> sequencer-final
 //!                 execute, cut         ^          encode, log, publish         trie, roots, header
-//!                                      |                                             |
-//!                                      +------------ hash of the sealed block -------+
+//!                                      |             |                               |
+//!                                      +-------------|- hash of the sealed block -----+
+//!                                                    +-- one in n, 1 --> sequencer-shadow: executes it again, compares
 //! ```
 
 mod auto_interval;
@@ -32,6 +33,7 @@ mod metrics;
 mod open_block;
 mod pace;
 mod sequencer;
+mod shadow;
 
 pub use clock::{Host, SystemHost};
 pub use config::{
@@ -40,3 +42,4 @@ pub use config::{
 };
 pub use error::SequencerError;
 pub use sequencer::Sequencer;
+pub use shadow::ShadowCounts;

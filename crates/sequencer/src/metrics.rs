@@ -18,6 +18,9 @@
 //! | `rapid_reth_sequencer_timestamp_waits_total` | block openings that waited for the next second |
 //! | `rapid_reth_sequencer_held_transactions` | waiting for the hash of the parent |
 //! | `rapid_reth_sequencer_production_paused` | 1 while disk or memory is nearly full |
+//! | `rapid_reth_sequencer_shadow_mini_blocks_total` | mini-blocks that were executed again and compared |
+//! | `rapid_reth_sequencer_shadow_mismatches_total` | of those, that differ: an alarm |
+//! | `rapid_reth_sequencer_shadow_skipped_total` | mini-blocks that were chosen for it and passed over |
 //! | `rapid_reth_sequencer_rests_total` | mini-blocks after which production rested because memory is low |
 
 use std::time::Duration;

@@ -247,7 +247,8 @@ impl OpenBlock {
     }
 }
 
-fn deploys_history_contract(published: &PublishedBlock) -> bool {
+/// Whether a block in execution deployed the history contract (EIP-2935) itself.
+pub(crate) fn deploys_history_contract(published: &PublishedBlock) -> bool {
     let accounts = published
         .mini_blocks
         .iter()

@@ -12,13 +12,14 @@ use rapid_executor::{ExecutorConfig, ExecutorMode, Production, ProductionConfig,
 use rapid_pool::Pool;
 
 use crate::{
-    Host, SequencerConfig, SequencerError,
+    Host, SequencerConfig, SequencerError, ShadowCounts,
     auto_interval::CommitTimes,
     committer::{COMMIT_QUEUE_LEN, Committer},
     control::{Control, run_guarded},
     finaliser::{Finaliser, PUBLISHED_QUEUE_LEN},
     hot_loop::{HotLoop, LoopStart, Parent, PoolJob},
     metrics::CommitMetrics,
+    shadow::{Shadow, ShadowMeter},
 };
 
 /// Hashes on their way to the loop: it takes one per block and a block needs the one before it.
@@ -32,6 +33,7 @@ const SPIN_CORES_MIN: usize = 4;
 pub struct Sequencer {
     control: Arc<Control>,
     driver: Arc<Driver>,
+    shadow: Arc<ShadowMeter>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -62,6 +64,9 @@ impl Sequencer {
         let head = Arc::clone(&chain.view().head);
         let production = start_workers(config.executor, &chain, &pool)?;
         let times = Arc::new(CommitTimes::default());
+        let shadow_rate = config.executor.shadow;
+        let meter = ShadowMeter::new();
+        let (feed, shadow) = Shadow::new(shadow_rate, chain.clone(), &meter);
         let start = LoopStart {
             config,
             host: host.clone(),
@@ -94,6 +99,7 @@ impl Sequencer {
             tip: mini_block_hash,
             metrics: CommitMetrics::new(),
             times,
+            shadow: feed,
         };
         let finaliser = Finaliser {
             driver: Arc::clone(&driver),
@@ -106,8 +112,15 @@ impl Sequencer {
         let mut sequencer = Self {
             control,
             driver,
+            shadow: meter,
             threads: Vec::new(),
         };
+        if shadow_rate.is_on() {
+            sequencer.spawn("sequencer-shadow", move || {
+                shadow.run();
+                Ok(())
+            })?;
+        }
         sequencer.spawn("sequencer-final", move || finaliser.run())?;
         sequencer.spawn("sequencer-commit", move || committer.run())?;
         sequencer.spawn("sequencer-loop", move || HotLoop::new(start)?.run())?;
@@ -127,6 +140,12 @@ impl Sequencer {
         }
     }
 
+    /// How many mini-blocks were executed again to compare, and what came of it.
+    #[must_use]
+    pub fn shadow(&self) -> ShadowCounts {
+        self.shadow.counts()
+    }
+
     /// Stops production, publishes what was executed, and makes everything durable. An open block stays open.
     ///
     /// # Errors
@@ -136,6 +155,7 @@ impl Sequencer {
             control,
             driver,
             threads,
+            shadow: _,
         } = self;
         control.stop();
         for thread in threads {

@@ -9,10 +9,13 @@ use alloy_signer::SignerSync;
 use alloy_signer_local::{MnemonicBuilder, PrivateKeySigner, coins_bip39::English};
 use rapid_chain::{Chain, ChainConfig, TransactionAt};
 use rapid_chainspec::ChainSpec;
+use rapid_executor::MiniBlockShadow;
 use rapid_log::Durability;
 use rapid_pool::{HeadInfo, Origin, Pool, PoolConfig, PoolError};
 use rapid_primitives::TransactionSigned;
-use rapid_sequencer::{BlockPolicy, EmptyBlocks, Sequencer, SequencerConfig, SystemHost, TimestampPolicy};
+use rapid_sequencer::{
+    BlockPolicy, EmptyBlocks, Sequencer, SequencerConfig, ShadowCounts, SystemHost, TimestampPolicy,
+};
 use tempfile::TempDir;
 
 /// Longer than anything here takes; a wait that ends by it is a failure.
@@ -70,8 +73,10 @@ impl Bed {
         dir: TempDir,
         chain_config: &ChainConfig,
         spec: Arc<ChainSpec>,
-        config: SequencerConfig,
+        mut config: SequencerConfig,
     ) -> Self {
+        // Whatever a test is about, what it publishes is compared with the reference.
+        config.executor.shadow = MiniBlockShadow::one_in(1);
         let opened = Chain::open(Arc::clone(&spec), chain_config).unwrap();
         let chain = opened.chain.clone();
         let pool = pool_of(&chain, &spec);
@@ -88,7 +93,7 @@ impl Bed {
 
     /// Stops and starts again on the same directory.
     pub(crate) fn restart(mut self) -> Self {
-        self.sequencer.take().unwrap().stop().unwrap();
+        self.stop();
         let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
         let (spec, config) = (Arc::clone(&self.spec), self.config.clone());
         drop(self);
@@ -108,6 +113,12 @@ impl Bed {
             &self.chain.view().state,
             &head_info(&self.chain),
         )
+    }
+
+    /// What came of executing mini-blocks again.
+    pub(crate) fn shadow(&self) -> ShadowCounts {
+        let sequencer = self.sequencer.as_ref().expect("the sequencer runs");
+        sequencer.shadow()
     }
 
     /// Submits and waits for the receipt.
@@ -135,8 +146,13 @@ impl Bed {
 impl Drop for Bed {
     /// A sequencer that nobody stops keeps its chain, and the address space of that, until the process ends.
     fn drop(&mut self) {
-        if let Some(sequencer) = self.sequencer.take() {
-            let _ = sequencer.stop();
+        let Some(sequencer) = self.sequencer.take() else {
+            return;
+        };
+        let shadow = sequencer.shadow();
+        let _ = sequencer.stop();
+        if !std::thread::panicking() {
+            assert_eq!(shadow.mismatches, 0, "the reference disagrees");
         }
     }
 }

@@ -7,3 +7,4 @@ mod blocks;
 mod memory;
 mod parallel;
 mod restart;
+mod shadow;
