@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use rapid_chain::ChainError;
 use rapid_engine::EngineFailure;
+use rapid_executor::WorkersError;
 use rapid_jit::runtime::RuntimeError;
 use rapid_rpc::StartError;
 use rapid_sequencer::SequencerError;
@@ -43,6 +44,9 @@ pub enum NodeError {
     /// The compiler cannot be started.
     #[error(transparent)]
     Compiler(#[from] RuntimeError),
+    /// The workers that execute cannot be started.
+    #[error(transparent)]
+    Workers(#[from] WorkersError),
     /// A thread cannot be started.
     #[error("cannot start thread: {0}")]
     Thread(std::io::Error),

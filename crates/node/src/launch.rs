@@ -18,7 +18,8 @@ use tokio::task::JoinSet;
 
 use crate::{
     AuthServer, BuildInfo, DataDir, DataDirLock, ForeignStore, MemoryMonitor, MetricsRecorder, MetricsServer,
-    NodeConfig, NodeError, RethToml, Role, RunningCompiler, Store, StoreConfig, engine_events, events, jwt,
+    NodeConfig, NodeError, RethToml, Role, RunningCompiler, Store, StoreConfig, engine_events, events,
+    execution::execution_mode, jwt,
 };
 
 /// How long production may take to stop and become durable. The servers have their own five seconds before that.
@@ -237,6 +238,7 @@ async fn open_store(config: &NodeConfig) -> Result<Store, NodeError> {
         log: config.log.clone(),
         foreign: ForeignStore::Refuse,
         memory: config.memory,
+        execution: execution_mode(&config.executor, &config.role)?,
     };
     let open = move || Store::open(spec, &datadir, store);
     Ok(tokio::task::spawn_blocking(open)

@@ -19,6 +19,7 @@ mod datadir;
 mod engine_events;
 mod error;
 mod events;
+mod execution;
 mod export;
 mod jwt;
 mod launch;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rapid_chain::{Chain, ChainConfig, Driver, Opened, Tip};
+use rapid_chain::{Chain, ChainConfig, Driver, ExecutionMode, Opened, Tip};
 use rapid_chainspec::ChainSpec;
 use rapid_log::LogConfig;
 
@@ -57,16 +57,19 @@ pub struct StoreConfig {
     pub foreign: ForeignStore,
     /// How much memory there is.
     pub memory: MemoryConfig,
+    /// How blocks from elsewhere are executed.
+    pub execution: ExecutionMode,
 }
 
 impl StoreConfig {
-    /// With the defaults of the log, refusing foreign stores.
+    /// With the defaults of the log, refusing foreign stores, executing sequentially.
     #[must_use]
     pub fn new(memory: MemoryConfig) -> Self {
         Self {
             log: LogConfig::default(),
             foreign: ForeignStore::Refuse,
             memory,
+            execution: ExecutionMode::Sequential,
         }
     }
 }
@@ -100,6 +103,7 @@ impl Store {
         }
         let mut chain_config = ChainConfig {
             log: config.log,
+            execution: config.execution,
             ..ChainConfig::new(datadir.store())
         };
         let memory = MemoryPlan::make(&config.memory, &spec, &mut chain_config)?;

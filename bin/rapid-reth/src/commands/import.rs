@@ -45,7 +45,7 @@ impl ImportCommand {
                 ..LogConfig::default()
             },
             foreign: ForeignStore::Accept,
-            memory: self.environment.state.memory(compiler.runtime.code_bytes_max),
+            ..StoreConfig::new(self.environment.state.memory(compiler.runtime.code_bytes_max))
         };
         let Store {
             chain,
