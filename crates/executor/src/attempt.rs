@@ -7,9 +7,10 @@ use std::{
 };
 
 use alloy_consensus::Transaction;
+use alloy_primitives::{Address, U256};
 use parking_lot::Mutex;
 use rapid_evm::{BlockHashes, ExecutionError, Ran, TransactionExecutor, account_changes};
-use rapid_primitives::AccountChange;
+use rapid_primitives::{Account, AccountChange};
 use rapid_state::{DraftReader, VersionGone};
 use revm::{context_interface::result::ExecutionResult, state::EvmState};
 
@@ -18,6 +19,7 @@ use crate::{
     hinted_state::{HintedState, KeyId, Reads},
     hints::{HintKind, Hints},
     schedule::Schedule,
+    transfer::{self, TransferRules, may_receive},
     validation::ValidationInput,
 };
 
@@ -187,6 +189,8 @@ struct Lane<'b, 'a, H: BlockHashes + Debug> {
     attempt: &'b Attempt<'a, H>,
     executor: TransactionExecutor<HintedState<'a, H>>,
     touched: Vec<KeyId>,
+    /// For plain transfers, which need no EVM; `None` where they do.
+    transfers: Option<TransferRules>,
     gas_spent: u64,
 }
 
@@ -194,16 +198,25 @@ impl<'b, 'a, H: BlockHashes + Sync + Debug> Lane<'b, 'a, H> {
     fn new(attempt: &'b Attempt<'a, H>) -> Self {
         let input = &attempt.input;
         let state = HintedState::new(attempt.hints, attempt.base, input.block_hashes);
+        let executor = TransactionExecutor::new(input.spec, input.environment, state, input.compiler);
         Self {
             attempt,
-            executor: TransactionExecutor::new(input.spec, input.environment, state, input.compiler),
             touched: Vec::new(),
+            transfers: TransferRules::of(input.environment, input.spec.chain_id(), executor.fork()),
+            executor,
             gas_spent: 0,
         }
     }
 
     fn execute(&mut self, position: usize) {
         let input = &self.attempt.input;
+        self.executor.database_mut().enter(index_of(position));
+        if let Some(changes) = self.transfer(position) {
+            let result = transfer::result();
+            self.gas_spent = self.gas_spent.saturating_add(result.tx_gas_used());
+            let outcome = self.judge_changes(index_of(position), result, changes);
+            return self.attempt.settle(position, outcome);
+        }
         self.executor.database_mut().enter(index_of(position));
         let ran = self
             .executor
@@ -219,16 +232,45 @@ impl<'b, 'a, H: BlockHashes + Sync + Debug> Lane<'b, 'a, H> {
         self.attempt.settle(position, outcome);
     }
 
+    /// What a plain transfer changes; `None` if it is none, or nothing can be said without an EVM.
+    fn transfer(&mut self, position: usize) -> Option<Vec<AccountChange>> {
+        let rules = self.transfers.as_ref()?;
+        let input = &self.attempt.input;
+        let (transaction, sender) = (&input.transactions[position], input.senders[position]);
+        let to = rules.recipient(transaction, sender)?;
+        let state = self.executor.database_mut();
+        let account = state.read_account(&sender).ok()?.0?;
+        let transfer = rules.transfer(transaction, sender, to, &account)?;
+        let recipient = state.read_account(&to).ok()?.0;
+        let beneficiary = state.read_account(&input.environment.beneficiary).ok()?.0;
+        // An empty one goes when it is touched (EIP-161).
+        if !may_receive(recipient.as_ref()) || beneficiary.is_some_and(|account| account.is_empty()) {
+            return None;
+        }
+        let mut changes = vec![
+            transfer.sender,
+            credited(to, recipient, transfer.value)?,
+            credited(input.environment.beneficiary, beneficiary, transfer.fee)?,
+        ];
+        changes.retain(|change| !change.is_noop());
+        changes.sort_unstable_by_key(|change| change.address);
+        Some(changes)
+    }
+
+    fn judge_changes(&self, index: u32, result: ExecutionResult, changes: Vec<AccountChange>) -> Outcome {
+        let effect = match self.attempt.hints.agree_with_changes(index, &changes) {
+            true => Effect::Claimed,
+            false => Effect::Changes(changes),
+        };
+        self.outcome(result, effect, self.executor.database().reads())
+    }
+
     fn judge(&mut self, index: u32, ran: Ran) -> Outcome {
         let Ran { result, journal, .. } = ran;
         let hints = self.attempt.hints;
         if hints.kind == HintKind::Advisory {
             let changes = account_changes(journal, self.executor.fork());
-            let effect = match hints.agree_with_changes(index, &changes) {
-                true => Effect::Claimed,
-                false => Effect::Changes(changes),
-            };
-            return self.outcome(result, effect, self.executor.database().reads());
+            return self.judge_changes(index, result, changes);
         }
         self.touched.clear();
         match hints.agree_with_journal(index, &journal, self.attempt.base, &mut self.touched) {
@@ -274,4 +316,13 @@ impl<'b, 'a, H: BlockHashes + Sync + Debug> Lane<'b, 'a, H> {
 /// The block access index of the transaction at a position.
 pub(crate) fn index_of(position: usize) -> u32 {
     u32::try_from(position + 1).expect("a hint with more indices than 2^32 does not fit in memory")
+}
+
+/// What an account is after it got some wei, perhaps none; `None` if that is more than there can be.
+fn credited(address: Address, before: Option<Account>, wei: U256) -> Option<AccountChange> {
+    let balance = before.unwrap_or_default().balance.checked_add(wei)?;
+    Some(AccountChange {
+        balance: (!wei.is_zero()).then_some(balance),
+        ..AccountChange::new(address)
+    })
 }

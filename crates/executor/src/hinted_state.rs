@@ -130,7 +130,11 @@ impl<'a, H> HintedState<'a, H> {
         self.reads.clone()
     }
 
-    fn read_account(&mut self, address: &Address) -> Result<(Option<Account>, Option<u32>), VersionGone> {
+    /// An account, and its number if the hint has one for it.
+    pub(crate) fn read_account(
+        &mut self,
+        address: &Address,
+    ) -> Result<(Option<Account>, Option<u32>), VersionGone> {
         let Some(id) = self.hints.account_id(address) else {
             self.reads.others.push(StateKey::Account(*address));
             return Ok((self.base.account(address)?, None));

@@ -15,6 +15,10 @@ use crate::{
     validation::ValidationError,
 };
 
+/// Results made in vain after which the others are told to end, if they were more than those that counted. What a lie costs is
+/// then bounded by what was made before it was met.
+const IN_VAIN_MAX: u64 = 16;
+
 /// Keys that are not what the hint says at the place in the block that has been reached.
 #[derive(Debug)]
 struct Poison<'a> {
@@ -35,9 +39,13 @@ impl<'a> Poison<'a> {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.storages.is_empty()
+    }
+
     /// Whether something that was read is not what it was said to be.
     fn spoils(&self, reads: &Reads) -> bool {
-        if self.keys.is_empty() && self.storages.is_empty() {
+        if self.is_empty() {
             return false;
         }
         let spoiled = |key: StateKey| {
@@ -89,6 +97,9 @@ pub(crate) struct InOrder<'b, 'a, H: BlockHashes + Debug> {
     claims: ClaimsByIndex<'a>,
     poison: Poison<'a>,
     executed_again: u64,
+    /// Results that did not count or will not, and those that did although something was poisoned.
+    in_vain: u64,
+    counted: u64,
 }
 
 impl<'b, 'a, H: BlockHashes + Debug + Sync> InOrder<'b, 'a, H> {
@@ -104,6 +115,8 @@ impl<'b, 'a, H: BlockHashes + Debug + Sync> InOrder<'b, 'a, H> {
             claims: attempt.hints.by_index(),
             poison: Poison::new(attempt.hints, attempt.base),
             executed_again: 0,
+            in_vain: 0,
+            counted: 0,
         }
     }
 
@@ -131,9 +144,21 @@ impl<'b, 'a, H: BlockHashes + Debug + Sync> InOrder<'b, 'a, H> {
         let transaction = &self.attempt.input.transactions[position];
         self.executor.check_fits(transaction, Promised::default())?;
         self.attempt.schedule.take(position);
-        match self.attempt.take_outcome(position) {
-            Some(outcome) if !self.poison.spoils(&outcome.reads) => self.take_in(position, outcome),
-            _ => self.execute(position),
+        let Some(outcome) = self.attempt.take_outcome(position) else {
+            return self.execute(position);
+        };
+        if self.poison.spoils(&outcome.reads) {
+            self.note_in_vain();
+            return self.execute(position);
+        }
+        self.counted += u64::from(!self.poison.is_empty());
+        self.take_in(position, outcome)
+    }
+
+    fn note_in_vain(&mut self) {
+        self.in_vain += 1;
+        if self.in_vain >= IN_VAIN_MAX && self.in_vain > self.counted {
+            self.attempt.stop();
         }
     }
 
@@ -143,7 +168,13 @@ impl<'b, 'a, H: BlockHashes + Debug + Sync> InOrder<'b, 'a, H> {
             .executor
             .execute(&input.transactions[position], input.senders[position])?;
         self.executed_again += 1;
-        self.differs(index_of(position), &changes)?;
+        // Whether what others are at is of use shows in whether claims still come true.
+        let index = index_of(position);
+        match self.attempt.hints.agree_with_changes(index, &changes) {
+            true => self.counted += 1,
+            false => self.note_in_vain(),
+        }
+        self.differs(index, &changes)?;
         Ok(receipt)
     }
 

@@ -7,3 +7,4 @@ mod dice;
 mod hostile;
 mod programs;
 mod random;
+mod transfers;
