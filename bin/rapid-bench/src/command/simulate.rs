@@ -39,6 +39,9 @@ pub(crate) struct SimulateArgs {
     /// What production adds to each execution, in nanoseconds [default: measured]
     #[arg(long)]
     production_ns: Option<f64>,
+    /// What the thread that hands out does for each transaction of production, in nanoseconds [default: measured]
+    #[arg(long)]
+    dispatch_ns: Option<f64>,
     /// What validation adds to each execution, in nanoseconds [default: measured]
     #[arg(long)]
     validation_ns: Option<f64>,
@@ -73,6 +76,7 @@ impl SimulateArgs {
             jit: self.jit,
             given: Given {
                 production_ns: self.production_ns,
+                dispatch_ns: self.dispatch_ns,
                 validation_ns: self.validation_ns,
                 validation_serial_ns: self.validation_serial_ns,
                 park_ns: self.park_ns,

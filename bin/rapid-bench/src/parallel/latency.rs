@@ -37,7 +37,7 @@ const CUTS: [Duration; 3] = [
 /// Times as many transactions as can be executed.
 const OVERLOAD: f64 = 2.0;
 /// For how long they are sent.
-const DURATION: Duration = Duration::from_secs(1);
+const DURATION: Duration = Duration::from_secs(2);
 /// One in so many is critical, of those whose senders send nothing else.
 const CRITICAL_ONE_IN: usize = 100;
 /// How often the sender looks at what is due.

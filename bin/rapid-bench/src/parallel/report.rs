@@ -244,6 +244,7 @@ mod tests {
             wall_ns,
             cpu_ns: wall_ns,
             executions: None,
+            dispatcher_ns: None,
         });
         SideReport {
             id: SideId::sequential(kind),

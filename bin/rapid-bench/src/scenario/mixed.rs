@@ -28,7 +28,7 @@ const POPULAR_COUNT: usize = 20;
 const REPEATING_SHARE: usize = 20;
 
 /// Factor of the matrices that a computing transaction multiplies, and what that takes at most.
-const MATRIX_SIZE: u64 = 14;
+const MATRIX_SIZE: u64 = 9;
 const COMPUTING_GAS: u64 = 3_000_000;
 
 /// 30 % payments, 40 % transfers of 60 tokens, 25 % swaps in 60 pools, 5 % that compute.

@@ -100,6 +100,7 @@ fn run_model(model: Model, workers: usize, overheads: Overheads, trace: &Trace) 
         Production {
             workers,
             overhead_ns,
+            dispatch_ns: overheads.dispatch_ns,
             lanes,
         }
         .run(trace)

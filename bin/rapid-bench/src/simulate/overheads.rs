@@ -7,8 +7,7 @@ use crate::{
         alternate,
         block::{Block, Fork},
         plan::ParallelPlan,
-        report::SideReport,
-        sides::{Parts, SideId, SideKind, Subject, parts},
+        sides::{Parts, Run, SideId, SideKind, Subject, parts},
         stop,
     },
     scenario::ScenarioKind,
@@ -23,6 +22,8 @@ pub(crate) const CALIBRATION: ScenarioKind = ScenarioKind::Erc20;
 pub(crate) struct Overheads {
     /// Production: recording reads, committing.
     pub(crate) production_ns: f64,
+    /// Production: handing out and collecting, by one thread.
+    pub(crate) dispatch_ns: f64,
     /// Waiting at a lane.
     pub(crate) park_ns: f64,
     /// Validation: comparing with the hint.
@@ -56,33 +57,35 @@ impl Overheads {
             .map(|_| parts(&subject))
             .collect::<eyre::Result<Vec<_>>>()?;
         stop(&subject.compiler);
-        let per_transaction = |kind, workers| wall_ns(&sides, SideId { kind, workers }) / transactions;
-        let flat = per_transaction(SideKind::Flat, 1);
+        let side = |kind, workers| sides.iter().find(|side| side.id == SideId { kind, workers });
+        let least = |kind, workers, time: fn(&Run) -> f64| {
+            let runs = side(kind, workers).map_or_else(Vec::new, |side| side.runs.clone());
+            Spread::of(runs.iter().map(time)).low / transactions
+        };
+        // One worker's by CPU time, which other load on the machine does not lengthen as it does wall time.
+        let flat = least(SideKind::Flat, 1, |run| run.cpu_ns);
+        let dispatch = least(SideKind::Production, 1, |run| {
+            run.dispatcher_ns.unwrap_or_default()
+        });
+        let production = least(SideKind::Production, 1, |run| run.cpu_ns) - dispatch - flat;
         let validation = Split::of(
             flat,
-            per_transaction(SideKind::Validation, 1),
-            per_transaction(SideKind::Validation, 2),
+            least(SideKind::Validation, 1, |run| run.cpu_ns),
+            least(SideKind::Validation, 2, |run| run.wall_ns),
         );
-        let least = |part: fn(&Parts) -> f64| Spread::of(lists.iter().map(part)).low / transactions;
+        let least_part = |part: fn(&Parts) -> f64| Spread::of(lists.iter().map(part)).low / transactions;
         let given = plan.given;
-        let production = (per_transaction(SideKind::Production, 1) - flat).max(0.0);
         Ok(Self {
-            production_ns: given.production_ns.unwrap_or(production),
+            production_ns: given.production_ns.unwrap_or(production.max(0.0)),
+            dispatch_ns: given.dispatch_ns.unwrap_or(dispatch),
             park_ns: given.park_ns,
             validation_ns: given.validation_ns.unwrap_or(validation.parallel_ns),
             validation_serial_ns: given.validation_serial_ns.unwrap_or(validation.serial_ns),
-            list_ns: (least(|parts| parts.execute_ns) - flat).max(0.0),
-            commit_ns: least(|parts| parts.commit_ns),
+            list_ns: (least_part(|parts| parts.execute_ns) - flat).max(0.0),
+            commit_ns: least_part(|parts| parts.commit_ns),
             block_stm_ns: given.block_stm_ns,
         })
     }
-}
-
-fn wall_ns(sides: &[SideReport], id: SideId) -> f64 {
-    let side = sides.iter().find(|side| side.id == id);
-    side.map_or(0.0, |side| {
-        Spread::of(side.runs.iter().map(|run| run.wall_ns)).low
-    })
 }
 
 /// What an executor adds to each transaction: by the worker that has it, and by one thread for all.
@@ -94,11 +97,13 @@ struct Split {
 
 impl Split {
     /// From the time per transaction of sequential execution, and of one and two workers: with cost c, what is added p, and what is
-    /// serial s, one worker takes c + p + s and two take (c + p) / 2 + s.
+    /// serial s, one worker takes c + p + s and two take (c + p) / 2 + s. The cost itself is never serial, whatever two workers
+    /// took on a machine that was busy.
     fn of(sequential_ns: f64, one_ns: f64, two_ns: f64) -> Self {
-        let serial_ns = (2.0 * two_ns - one_ns).clamp(0.0, one_ns);
+        let added = (one_ns - sequential_ns).max(0.0);
+        let serial_ns = (2.0 * two_ns - one_ns).clamp(0.0, added);
         Self {
-            parallel_ns: (one_ns - serial_ns - sequential_ns).max(0.0),
+            parallel_ns: added - serial_ns,
             serial_ns,
         }
     }
@@ -114,6 +119,12 @@ mod tests {
         let two = (cost + parallel) / 2.0 + serial;
         let split = Split::of(cost, cost + parallel + serial, two);
         assert_eq!((split.parallel_ns, split.serial_ns), (parallel, serial));
+    }
+
+    #[test]
+    fn two_workers_on_one_core_are_not_taken_for_serial_work() {
+        let split = Split::of(5_000.0, 5_600.0, 5_600.0);
+        assert_eq!((split.parallel_ns, split.serial_ns), (0.0, 600.0));
     }
 
     #[test]

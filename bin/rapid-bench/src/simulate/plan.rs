@@ -30,6 +30,8 @@ pub(crate) struct SimulatePlan {
 pub(crate) struct Given {
     /// Of production.
     pub(crate) production_ns: Option<f64>,
+    /// Of handing out.
+    pub(crate) dispatch_ns: Option<f64>,
     /// Of validation.
     pub(crate) validation_ns: Option<f64>,
     /// Of the serial part of validation.

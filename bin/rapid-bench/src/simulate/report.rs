@@ -43,8 +43,8 @@ impl Model {
     /// Threads that it needs cores for.
     pub(crate) const fn threads(self, workers: usize) -> usize {
         match self {
-            Self::Committer => workers + 1,
-            _ => workers,
+            Self::Committer | Self::Production | Self::ProductionWithoutLanes => workers + 1,
+            Self::Validation | Self::BlockStm => workers,
         }
     }
 
@@ -126,7 +126,7 @@ impl Tabular for SpeedUps<'_> {
     fn title(&self) -> String {
         format!(
             "Simulated times as fast as flat sequential execution, costs of {}. `<=`: more threads than the {} cores here, so an \
-             upper bound, of which nothing was measured. Committer: one thread more than its workers",
+             upper bound, of which nothing was measured. Committer and production: one thread more than their workers",
             self.0.machine, self.0.cores
         )
     }
@@ -183,6 +183,7 @@ impl Tabular for Errors<'_> {
     fn title(&self) -> String {
         let Overheads {
             production_ns,
+            dispatch_ns,
             park_ns,
             validation_ns,
             validation_serial_ns,
@@ -192,7 +193,7 @@ impl Tabular for Errors<'_> {
         } = self.0.overheads;
         format!(
             "Simulated beside measured on {} cores. Overheads per transaction, measured on {} at one and two workers unless given: \
-             production {production_ns:.0} ns, validation {validation_ns:.0} ns and serial {validation_serial_ns:.0} ns, executing through the list {list_ns:.0} ns, ordered commit \
+             production {production_ns:.0} ns and handing out {dispatch_ns:.0} ns, validation {validation_ns:.0} ns and serial {validation_serial_ns:.0} ns, executing through the list {list_ns:.0} ns, ordered commit \
              {commit_ns:.0} ns; given: park {park_ns:.0} ns, Block-STM {block_stm_ns:.0} ns",
             self.0.cores,
             super::overheads::CALIBRATION.name()

@@ -92,6 +92,8 @@ pub(crate) struct Run {
     pub(crate) cpu_ns: f64,
     /// Executions per transaction, where some are executed more than once.
     pub(crate) executions: Option<f64>,
+    /// Of the CPU time that of the thread that hands out, where one does nothing else.
+    pub(crate) dispatcher_ns: Option<f64>,
 }
 
 impl Run {
@@ -101,6 +103,7 @@ impl Run {
             wall_ns: elapsed.wall.as_secs_f64() * 1e9,
             cpu_ns: elapsed.cpu.as_secs_f64() * 1e9,
             executions: None,
+            dispatcher_ns: None,
         }
     }
 }

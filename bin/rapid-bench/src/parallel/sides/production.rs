@@ -3,7 +3,7 @@
 
 use super::{Run, Side, Subject};
 use crate::{
-    clock::timed_with_others,
+    clock::{timed, timed_with_others},
     metrics_page::MetricsPage,
     parallel::{block::Block, in_place::InPlace},
 };
@@ -96,7 +96,7 @@ impl Side for InProduction {
             receipts: Vec::with_capacity(block.len()),
             next_cut: Instant::now() + CUT_INTERVAL,
         };
-        let (done, elapsed) = timed_with_others(|| loop_.produce(jobs));
+        let ((done, own), elapsed) = timed_with_others(|| timed(|| loop_.produce(jobs)));
         done?;
         let lost = MetricsPage::parse(&recorder.handle().render()).value(LOST_RACES);
         let Loop {
@@ -108,6 +108,7 @@ impl Side for InProduction {
         block.expected_in(&order)?.check(&receipts, executor.state())?;
         Ok(Run {
             executions: Some(1.0 + lost / block.len() as f64),
+            dispatcher_ns: Some(own.cpu.as_secs_f64() * 1e9),
             ..Run::of(elapsed)
         })
     }

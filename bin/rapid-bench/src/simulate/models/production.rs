@@ -29,6 +29,8 @@ pub(crate) struct Production {
     pub(crate) workers: usize,
     /// What recording reads and committing adds to each execution.
     pub(crate) overhead_ns: f64,
+    /// What the thread that hands out and collects does for each transaction; it executes none.
+    pub(crate) dispatch_ns: f64,
     /// Hot keys.
     pub(crate) lanes: Lanes,
 }
@@ -46,7 +48,7 @@ impl Production {
             }
         }
         Simulated {
-            end_ns: block.end,
+            end_ns: block.end.max(self.dispatch_ns * trace.tasks.len() as f64),
             executions: block.executions,
         }
     }
@@ -203,9 +205,18 @@ mod tests {
         let model = Production {
             workers,
             overhead_ns: 10.0,
+            dispatch_ns: 15.0,
             lanes,
         };
         model.run(&trace)
+    }
+
+    /// Eight are handed out in 120, however many take them.
+    #[test]
+    fn who_hands_out_is_a_limit() {
+        let tasks = || (0..8).map(|sender| task(20.0, sender, &[], &[])).collect();
+        assert_eq!(run(tasks(), 8, Lanes::Off).end_ns, 120.0);
+        assert_eq!(run(tasks(), 1, Lanes::Off).end_ns, 240.0);
     }
 
     #[test]
