@@ -32,7 +32,7 @@ pub enum Wake {
 /// - Within a lane: first come, first served. A real-time sequencer promises latency, and arrival order is the one that
 ///   bounds it; a tip buys a lane, never a place before an earlier one of the same lane.
 /// - Between lanes: the highest lane that has something, except that a lane passed over
-///   [`crate::LaneConfig::passed_over_max`] times in a row, or for [`crate::LaneConfig::ageing`], is served once (those
+///   [`crate::LaneConfig::passed_over_max`] times in a row, or for its ageing bound, is served once (those
 ///   that are late by time first, then the most overdue). So a lane with something is served at the latest after its
 ///   bound plus the number of lanes pops, and at the latest two seconds after it was last served ([`crate::AGEING_MAX`]).
 ///   The same input at the same times gives the same order.
