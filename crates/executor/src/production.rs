@@ -307,20 +307,24 @@ impl<J: Job> Production<J> {
             return;
         }
         for worker in 0..self.shared.outboxes.len() {
-            let (outcomes, lost) = {
+            let (outcomes, lost, worked) = {
                 let mut outbox = self.shared.outboxes[worker].lock();
-                (std::mem::take(&mut outbox.outcomes), outbox.take_lost())
+                let outcomes = std::mem::take(&mut outbox.outcomes);
+                (outcomes, outbox.take_lost(), std::mem::take(&mut outbox.worked))
             };
+            self.efficiency.worked(worked);
+            for lost in lost {
+                self.metrics.lost.increment(1);
+                self.efficiency
+                    .lost(Duration::from_nanos(lost.nanoseconds.into()));
+                self.contention
+                    .lost(lost.key, lost.job.transaction(), lost.nanoseconds);
+            }
             for outcome in outcomes {
                 match outcome {
                     Outcome::Executed(executed) => self.executed(executed),
                     Outcome::Stopped(stop) => self.stopped(stop),
                 }
-            }
-            for lost in lost {
-                self.metrics.lost.increment(1);
-                self.contention
-                    .lost(lost.key, lost.job.transaction(), lost.nanoseconds);
             }
         }
         if self.in_flight == 0 {

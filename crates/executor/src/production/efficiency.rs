@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// Transactions after which the question is asked again.
-const WINDOW: u64 = 256;
+const WINDOW: u64 = 512;
 
 /// Work per time from which parallel execution pays: what the workers cost besides is at most this.
 const PAYS_FROM: f64 = 1.1;
@@ -24,14 +24,18 @@ pub enum Way {
 
 /// Decides the way, from what the last window gave.
 ///
-/// The work of a window is the time that executions took which were committed, so what was executed in vain, waiting for one
-/// key or one sender, and handing over all count against it.
+/// The work of a window is the CPU time of the workers, less the part in which they executed in vain. So losing races, waiting
+/// for one key or one sender, and cores that others use all count against it.
 #[derive(Debug)]
 pub struct Efficiency {
     way: Way,
     began: Option<Instant>,
     transactions: u64,
+    /// CPU time of the workers.
     work: Duration,
+    /// How long executions took that were committed, and those that were in vain.
+    useful: Duration,
+    vain: Duration,
     pause: u64,
     /// Work per time in the last full window.
     gain: f64,
@@ -44,6 +48,8 @@ impl Default for Efficiency {
             began: None,
             transactions: 0,
             work: Duration::ZERO,
+            useful: Duration::ZERO,
+            vain: Duration::ZERO,
             pause: PAUSE_MIN,
             gain: 1.0,
         }
@@ -73,16 +79,30 @@ impl Efficiency {
         self.began = None;
         self.transactions = 0;
         self.work = Duration::ZERO;
+        self.useful = Duration::ZERO;
+        self.vain = Duration::ZERO;
+    }
+
+    /// A worker has used so much CPU time since it said so last.
+    pub fn worked(&mut self, time: Duration) {
+        self.work += time;
+    }
+
+    /// A worker has executed one in vain, which took so long.
+    pub fn lost(&mut self, took: Duration) {
+        self.vain += took;
     }
 
     /// A worker has executed one, which took so long.
     pub fn executed(&mut self, took: Duration, now: Instant) {
         self.transactions += 1;
-        self.work += took;
+        self.useful += took;
         let Some(began) = self.began.filter(|_| self.transactions >= WINDOW) else {
             return;
         };
-        self.gain = self.work.as_secs_f64() / now.duration_since(began).as_secs_f64().max(1e-9);
+        let all = (self.useful + self.vain).as_secs_f64().max(1e-9);
+        let work = self.work.as_secs_f64() * self.useful.as_secs_f64() / all;
+        self.gain = work / now.duration_since(began).as_secs_f64().max(1e-9);
         if self.gain < PAYS_FROM {
             self.way = Way::Plain;
         } else {
@@ -114,6 +134,7 @@ mod tests {
         efficiency.busy(*now);
         for _ in 0..WINDOW {
             *now += Duration::from_micros(10);
+            efficiency.worked(Duration::from_micros(10) * workers);
             efficiency.executed(Duration::from_micros(10) * workers, *now);
         }
     }
@@ -140,12 +161,26 @@ mod tests {
     }
 
     #[test]
+    fn what_was_in_vain_does_not_count() {
+        let (mut efficiency, mut now) = (Efficiency::default(), Instant::now());
+        efficiency.busy(now);
+        for _ in 0..WINDOW {
+            now += Duration::from_micros(10);
+            efficiency.worked(Duration::from_micros(20));
+            efficiency.lost(Duration::from_micros(10));
+            efficiency.executed(Duration::from_micros(10), now);
+        }
+        assert_eq!(efficiency.way(), Way::Plain, "two workers did the work of one");
+    }
+
+    #[test]
     fn waiting_for_transactions_does_not_count() {
         let (mut efficiency, mut now) = (Efficiency::default(), Instant::now());
         for _ in 0..100 {
             efficiency.busy(now);
             for _ in 0..WINDOW / 2 {
                 now += Duration::from_micros(10);
+                efficiency.worked(Duration::from_micros(20));
                 efficiency.executed(Duration::from_micros(5), now);
             }
             efficiency.idle();

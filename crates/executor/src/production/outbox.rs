@@ -1,6 +1,6 @@
 //! What workers give back: transactions with what became of them.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use alloy_primitives::U256;
 use rapid_evm::ExecutionError;
@@ -90,6 +90,8 @@ pub(crate) struct Outbox<J> {
     pub(crate) outcomes: Vec<Outcome<J>>,
     /// At most [`CONFLICTS_MAX`]; further ones are not told.
     lost: Vec<Lost<J>>,
+    /// CPU time that the worker used.
+    pub(crate) worked: Duration,
 }
 
 impl<J> Default for Outbox<J> {
@@ -97,6 +99,7 @@ impl<J> Default for Outbox<J> {
         Self {
             outcomes: Vec::new(),
             lost: Vec::new(),
+            worked: Duration::ZERO,
         }
     }
 }
