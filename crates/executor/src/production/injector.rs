@@ -32,8 +32,16 @@ pub(crate) struct Injector<J> {
     short: [ArrayQueue<Runnable<J>>; CLASSES],
     long: [ArrayQueue<Runnable<J>>; CLASSES],
     sleepers: AtomicUsize,
-    asleep: Mutex<Vec<(usize, Unparker)>>,
+    asleep: Mutex<Vec<Sleeper>>,
     stopping: AtomicBool,
+}
+
+/// A worker that sleeps.
+#[derive(Debug)]
+struct Sleeper {
+    worker: usize,
+    appetite: Appetite,
+    unparker: Unparker,
 }
 
 /// What a worker takes.
@@ -95,7 +103,11 @@ impl<J> Injector<J> {
 
     /// Sleeps until there may be something to take, or the workers are stopped.
     pub(crate) fn sleep(&self, worker: usize, appetite: Appetite, parker: &Parker) {
-        self.asleep.lock().push((worker, parker.unparker().clone()));
+        self.asleep.lock().push(Sleeper {
+            worker,
+            appetite,
+            unparker: parker.unparker().clone(),
+        });
         self.sleepers.fetch_add(1, SeqCst);
         // Whoever pushes looks at the sleepers after it pushed, so one of both sees the other.
         if self.has_any(appetite) || self.is_stopping() {
@@ -109,8 +121,8 @@ impl<J> Injector<J> {
     /// Stops all workers for ever.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, SeqCst);
-        for (_, unparker) in self.asleep.lock().iter() {
-            unparker.unpark();
+        for sleeper in self.asleep.lock().iter() {
+            sleeper.unparker.unpark();
         }
     }
 
@@ -126,7 +138,7 @@ impl<J> Injector<J> {
     /// Takes a worker off the list of sleepers, if nobody did.
     fn rise(&self, worker: usize) {
         let mut asleep = self.asleep.lock();
-        if let Some(position) = asleep.iter().position(|(sleeper, _)| *sleeper == worker) {
+        if let Some(position) = asleep.iter().position(|sleeper| sleeper.worker == worker) {
             asleep.swap_remove(position);
             self.sleepers.fetch_sub(1, SeqCst);
         }
@@ -135,17 +147,17 @@ impl<J> Injector<J> {
     /// Wakes one worker that takes what was pushed.
     fn wake_for(&self, length: Length) {
         let mut asleep = self.asleep.lock();
-        let fits = |(worker, _): &(usize, Unparker)| length == Length::Short || *worker != SHORT_WORKER;
+        let fits = |sleeper: &Sleeper| length == Length::Short || sleeper.appetite == Appetite::Any;
         if let Some(position) = asleep.iter().rposition(fits) {
-            let (_, unparker) = asleep.swap_remove(position);
+            let sleeper = asleep.swap_remove(position);
             self.sleepers.fetch_sub(1, SeqCst);
-            unparker.unpark();
+            sleeper.unparker.unpark();
         }
     }
 }
 
 /// The worker that takes no long transactions: so a short one waits for at most one other short one.
-pub(crate) const SHORT_WORKER: usize = 0;
+const SHORT_WORKER: usize = 0;
 
 impl Appetite {
     /// What a worker of so many takes.

@@ -82,6 +82,7 @@ pub(crate) struct Bed {
     pub(crate) transactions: Vec<TransactionSigned>,
     pub(crate) senders: Vec<Address>,
     pub(crate) withdrawals: Option<Vec<Withdrawal>>,
+    pub(crate) state: State,
     /// A draft below the block's own, with part of the state; the rest is committed.
     pub(crate) parent: Draft,
 }
@@ -138,6 +139,7 @@ impl Bed {
             transactions: Vec::new(),
             senders: Vec::new(),
             withdrawals: cancun.then(Vec::new),
+            state,
             parent,
         }
     }

@@ -5,6 +5,7 @@
 mod bed;
 mod dice;
 mod hostile;
+mod production;
 mod programs;
 mod random;
 mod transfers;

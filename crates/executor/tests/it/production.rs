@@ -1,0 +1,335 @@
+//! Random transactions, executed by many workers in whatever order, against the same order one after the other.
+
+use std::{sync::Arc, thread};
+
+use alloy_primitives::{Address, B256, U256};
+use rapid_evm::{BlockExecutor, Compiler, NoBlockHashes, StateDb};
+use rapid_executor::{Class, Executed, Job, Production, ProductionConfig, ProductionParts, StopReason};
+use rapid_primitives::{Account, AccountChange, ReadState, Receipt, TransactionSigned, WriteState};
+use rapid_state::{Newest, ReadSet, State};
+
+use crate::{
+    bed::{Bed, Fork},
+    programs::random_block,
+    random::seeds,
+};
+
+type Signed = Arc<(TransactionSigned, Address)>;
+
+/// The state, read and written in place.
+#[derive(Debug)]
+struct InPlace(State, Newest);
+
+impl InPlace {
+    fn new(state: &State) -> Self {
+        Self(state.clone(), state.newest())
+    }
+}
+
+impl ReadState for InPlace {
+    type Error = <Newest as ReadState>::Error;
+
+    fn account(&self, address: &Address) -> Result<Option<Account>, Self::Error> {
+        self.1.account(address)
+    }
+
+    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, Self::Error> {
+        self.1.storage(address, slot)
+    }
+
+    fn code(&self, hash: &B256) -> Result<Option<revm::bytecode::Bytecode>, Self::Error> {
+        self.1.code(hash)
+    }
+}
+
+impl WriteState for InPlace {
+    fn apply(&mut self, changes: &[AccountChange]) -> Result<(), Self::Error> {
+        self.0.commit(&ReadSet::new(), changes).unwrap();
+        Ok(())
+    }
+}
+
+fn one_after_the_other(bed: &Bed, state: &State) -> BlockExecutor<InPlace, NoBlockHashes> {
+    let database = StateDb::new(InPlace::new(state), NoBlockHashes);
+    BlockExecutor::new(
+        Arc::clone(&bed.spec),
+        bed.environment.clone(),
+        database,
+        &Compiler::none(),
+    )
+}
+
+/// A transaction in the order of production, with what it did.
+struct Made {
+    job: Signed,
+    receipt: Receipt,
+    /// The fee put in.
+    changes: Vec<AccountChange>,
+}
+
+/// Everything that a sequencer does, without blocks.
+struct Producer<'a> {
+    bed: &'a Bed,
+    state: State,
+    production: Production<Signed>,
+    block: BlockExecutor<InPlace, NoBlockHashes>,
+    fees: U256,
+    made: Vec<Made>,
+    refused: Vec<Signed>,
+    alone: usize,
+}
+
+impl<'a> Producer<'a> {
+    fn new(bed: &'a Bed, workers: usize) -> Self {
+        bed.parent.adopt(&bed.state).unwrap();
+        let state = bed.state.clone();
+        let config = ProductionConfig { workers, spin: false };
+        let parts = ProductionParts {
+            spec: Arc::clone(&bed.spec),
+            state: state.clone(),
+            hashes: NoBlockHashes,
+            compiler: Compiler::none(),
+        };
+        let mut production = Production::start(config, parts, || {}).unwrap();
+        production.enter_block(bed.environment.clone(), None);
+        let mut producer = Self {
+            block: one_after_the_other(bed, &state),
+            bed,
+            state,
+            production,
+            fees: U256::ZERO,
+            made: Vec::new(),
+            refused: Vec::new(),
+            alone: 0,
+        };
+        producer.settle_fees();
+        producer
+    }
+
+    fn settle_fees(&mut self) {
+        let account = self
+            .state
+            .newest()
+            .account(&self.bed.environment.beneficiary)
+            .unwrap();
+        self.fees = account.unwrap_or_default().balance;
+    }
+
+    fn hand_out(&mut self, job: &Signed) {
+        while !self.production.has_room(Class::default()) {
+            self.production
+                .wait_for_room(std::time::Instant::now() + std::time::Duration::from_millis(1));
+            self.serve();
+        }
+        self.production.hand_out(Arc::clone(job), Class::default());
+    }
+
+    fn serve(&mut self) {
+        self.production.collect();
+        while let Some(stopped) = self.production.next_stopped() {
+            assert!(
+                matches!(stopped.reason, StopReason::Refused(_)),
+                "{:?}",
+                stopped.reason
+            );
+            self.refused.push(stopped.job);
+            for successor in &stopped.successors {
+                self.hand_out(successor);
+            }
+        }
+    }
+
+    fn cut(&mut self) {
+        let (version, executed) = self.production.cut();
+        for executed in executed {
+            assert!(executed.sequence <= version);
+            self.absorb(executed);
+        }
+    }
+
+    fn absorb(&mut self, executed: Executed<Signed>) {
+        let Executed {
+            job,
+            result,
+            mut changes,
+            fee,
+            ..
+        } = executed;
+        let receipt = self.block.absorb(job.transaction(), result).unwrap();
+        if !fee.is_zero() {
+            self.fees += fee;
+            changes.push(AccountChange {
+                balance: Some(self.fees),
+                ..AccountChange::new(self.bed.environment.beneficiary)
+            });
+            changes.sort_by_key(|change| change.address);
+        }
+        self.made.push(Made {
+            job,
+            receipt,
+            changes,
+        });
+    }
+
+    /// Runs until nothing is left.
+    fn finish(&mut self) {
+        loop {
+            self.production.quiet();
+            self.cut();
+            self.serve();
+            let Some(job) = self.production.next_alone() else {
+                if self.production.is_quiet() {
+                    return;
+                }
+                continue;
+            };
+            self.alone += 1;
+            let behind = self.production.ran_alone(job.sender());
+            self.production.quiet();
+            self.cut();
+            match self.block.execute(job.transaction(), job.sender()) {
+                Ok(executed) => {
+                    self.made.push(Made {
+                        job,
+                        receipt: executed.receipt,
+                        changes: executed.changes,
+                    });
+                }
+                Err(_) => self.refused.push(job),
+            }
+            self.settle_fees();
+            for (job, _) in behind {
+                self.hand_out(&job);
+            }
+        }
+    }
+}
+
+fn sorted(mut changes: Vec<AccountChange>) -> Vec<AccountChange> {
+    changes
+        .iter_mut()
+        .for_each(|change| change.storage.sort_unstable());
+    changes
+}
+
+/// Executes what was made again in its order, and compares everything.
+fn assert_serial(seed: u64, producer: &Producer<'_>, count: u64) {
+    let again = random_block(seed, Fork::Osaka, count);
+    again.parent.adopt(&again.state).unwrap();
+    let mut block = one_after_the_other(&again, &again.state);
+    for (index, made) in producer.made.iter().enumerate() {
+        let executed = block.execute(made.job.transaction(), made.job.sender());
+        let executed = executed.unwrap_or_else(|error| panic!("seed {seed}, transaction {index}: {error}"));
+        assert_eq!(executed.receipt, made.receipt, "seed {seed}, receipt {index}");
+        assert_eq!(
+            sorted(executed.changes),
+            sorted(made.changes.clone()),
+            "seed {seed}, changes {index}"
+        );
+    }
+    let (found, expected) = (producer.state.newest(), again.state.newest());
+    for change in producer.made.iter().flat_map(|made| &made.changes) {
+        let address = change.address;
+        assert_eq!(
+            found.account(&address).unwrap(),
+            expected.account(&address).unwrap(),
+            "{address}"
+        );
+        for (slot, _) in &change.storage {
+            assert_eq!(
+                found.storage(&address, slot).unwrap(),
+                expected.storage(&address, slot).unwrap(),
+                "{address} {slot}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_order_of_the_commits_gives_the_same_one_after_the_other() {
+    const COUNT: u64 = 120;
+    let (mut made, mut refused, mut alone) = (0, 0, 0);
+    for seed in seeds(120) {
+        let bed = random_block(seed, Fork::Osaka, COUNT);
+        let workers = 1 + seed as usize % 8;
+        let mut producer = Producer::new(&bed, workers);
+        for (transaction, sender) in bed.transactions.iter().zip(&bed.senders) {
+            producer.hand_out(&Arc::new((transaction.clone(), *sender)));
+            if made % 7 == 0 {
+                producer.cut();
+            }
+        }
+        producer.finish();
+        assert_eq!(
+            producer.made.len() + producer.refused.len(),
+            COUNT as usize,
+            "seed {seed}"
+        );
+        assert_serial(seed, &producer, COUNT);
+        made += producer.made.len();
+        refused += producer.refused.len();
+        alone += producer.alone;
+    }
+    assert!(
+        made > 1_000 && refused > 0 && alone > 0,
+        "{made} {refused} {alone}"
+    );
+}
+
+/// A transaction that breaks a worker in the middle of an execution.
+#[derive(Clone)]
+struct Breaking(Signed, bool);
+
+impl Job for Breaking {
+    fn transaction(&self) -> &TransactionSigned {
+        let on_worker = thread::current()
+            .name()
+            .is_some_and(|name| name.starts_with("executor-"));
+        assert!(!(self.1 && on_worker), "it breaks the worker");
+        self.0.transaction()
+    }
+
+    fn sender(&self) -> Address {
+        self.0.sender()
+    }
+
+    fn encoded_len(&self) -> usize {
+        self.0.encoded_len()
+    }
+}
+
+#[test]
+fn what_breaks_a_worker_is_given_back_and_the_others_run() {
+    let bed = random_block(3, Fork::Osaka, 40);
+    bed.parent.adopt(&bed.state).unwrap();
+    let parts = ProductionParts {
+        spec: Arc::clone(&bed.spec),
+        state: bed.state.clone(),
+        hashes: NoBlockHashes,
+        compiler: Compiler::none(),
+    };
+    let config = ProductionConfig {
+        workers: 2,
+        spin: false,
+    };
+    let mut production = Production::start(config, parts, || {}).unwrap();
+    production.enter_block(bed.environment.clone(), None);
+    let breaker = bed.senders[0];
+    for (index, (transaction, sender)) in bed.transactions.iter().zip(&bed.senders).enumerate() {
+        let job = Arc::new((transaction.clone(), *sender));
+        production.hand_out(Breaking(job, index == 0), Class::default());
+    }
+    production.quiet();
+    let (_, executed) = production.cut();
+    assert!(!executed.is_empty(), "the workers live");
+    assert!(executed.iter().all(|executed| executed.job.sender() != breaker));
+    let mut panicked = 0;
+    while let Some(stopped) = production.next_stopped() {
+        if matches!(stopped.reason, StopReason::Panicked) {
+            panicked += 1;
+            assert_eq!(stopped.job.sender(), breaker);
+            assert!(stopped.successors.iter().all(|job| job.sender() == breaker));
+        }
+    }
+    assert_eq!(panicked, 1);
+}
