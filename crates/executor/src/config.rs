@@ -19,7 +19,7 @@ pub struct ExecutorConfig {
     pub workers: WorkerCount,
     /// How many of the mini-blocks a sequencer published are executed again to compare.
     pub shadow: MiniBlockShadow,
-    /// Whether workers stay on their cores.
+    /// Whether the workers that validate stay on their cores; those of production never do.
     pub pinning: PinningMode,
 }
 

@@ -107,7 +107,7 @@ pub struct Production<J> {
     executed_bytes: usize,
     stopped: VecDeque<Stopped<J>>,
     alone: VecDeque<J>,
-    /// Later transactions of those who wait to run alone.
+    /// Later transactions of those who wait to run alone: as many as whoever hands out may have of one sender.
     behind_alone: AddressMap<Vec<(J, Class)>>,
     contention: Contention<J>,
     lengths: Lengths,

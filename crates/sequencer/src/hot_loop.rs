@@ -216,7 +216,7 @@ impl<C: Host> HotLoop<C> {
             match self.pop(now) {
                 Popped::Transaction(transaction) => self.take(transaction)?,
                 Popped::Nothing => self.idle(now)?,
-                Popped::NoRoom => self.wait_for_room(now),
+                Popped::NoRoom => self.wait_for_room(now)?,
             }
         }
         self.settle()?;

@@ -23,7 +23,9 @@ pub(crate) struct ExecutorArgs {
     #[arg(long = "executor.shadow", value_name = "MINI_BLOCKS", default_value_t = 100)]
     shadow: u64,
 
-    /// Whether each thread that executes stays on one core; `auto` is where there are 4 cores or more.
+    /// Whether the workers that check blocks from elsewhere stay on their cores: `auto` only with 4 cores or more.
+    ///
+    /// A sequencer's workers are never pinned.
     #[arg(long = "executor.pin", value_name = "auto|on|off", default_value = "auto")]
     pin: PinningArg,
 }

@@ -72,7 +72,10 @@ impl<J: Job, A: Attempts<J>> Worker<J, A> {
                     self.at = Instant::now();
                     self.go_on_with(runnable);
                 }
-                None => self.shared.injector.sleep(self.number, self.appetite, &parker),
+                None => {
+                    self.tell_work();
+                    self.shared.injector.sleep(self.number, self.appetite, &parker);
+                }
             }
         }
     }

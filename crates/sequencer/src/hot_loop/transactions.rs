@@ -324,10 +324,16 @@ impl<C: Host> HotLoop<C> {
 
     // ---- waiting for them
 
-    pub(super) fn wait_for_room(&mut self, now: Instant) {
+    /// Nothing more may be handed out: sleeps until the workers have done half, or runs what keeps them from getting more.
+    pub(super) fn wait_for_room(&mut self, now: Instant) -> Result<(), SequencerError> {
         let due = self.next_due(now + Duration::from_millis(1));
-        if let Some(workers) = &mut self.workers {
-            workers.wait_for_room(due);
+        match &mut self.workers {
+            Some(workers) if workers.is_quiet() => self.run_alone(now),
+            Some(workers) => {
+                workers.wait_for_room(due);
+                Ok(())
+            }
+            None => Ok(()),
         }
     }
 
