@@ -28,7 +28,6 @@ mod early_seal;
 mod error;
 mod finaliser;
 mod hot_loop;
-mod live_state;
 mod metrics;
 mod open_block;
 mod pace;

@@ -9,9 +9,10 @@ use rapid_chainspec::{ChainSpec, EthereumHardforks};
 use rapid_evm::{BlockEnd, BlockExecutor, Executed, ExecutionError, Promised, StateDb};
 use rapid_pool::PooledTransaction;
 use rapid_primitives::{Account, AccountChange, BlockEnvironment, BlockPosition, Header, ReadState, Receipt};
+use rapid_state::Newest;
 use revm::context_interface::result::ExecutionResult;
 
-use crate::{SequencerError, live_state::LiveState};
+use crate::SequencerError;
 
 /// Bytes of a block besides its transactions: header, list prefixes, and room for the withdrawals of a block.
 const BLOCK_OVERHEAD_BYTES: u64 = 8 << 10;
@@ -19,11 +20,11 @@ const BLOCK_OVERHEAD_BYTES: u64 = 8 << 10;
 /// A typed transaction stands in its block as a string, whose RLP prefix takes up to this many bytes.
 const MAX_RLP_PREFIX_BYTES: u64 = 4;
 
-pub(crate) type LiveError = <LiveState as ReadState>::Error;
+pub(crate) type LiveError = <Newest as ReadState>::Error;
 
 /// The EVM block in execution, with its running totals.
 pub(crate) struct OpenBlock {
-    executor: BlockExecutor<LiveState, Chain>,
+    executor: BlockExecutor<Newest, Chain>,
     parent_hash: Option<B256>,
     /// Whether the history contract (EIP-2935) had code when the block opened: a call before the first transaction
     /// would have found it.
@@ -77,7 +78,7 @@ impl OpenBlock {
     }
 
     fn new(chain: &Chain, environment: BlockEnvironment) -> Self {
-        let mut database = StateDb::new(LiveState::new(chain.state().clone()), chain.clone());
+        let mut database = StateDb::new(chain.state().newest(), chain.clone());
         database.parent_hash_pending(environment.number - 1);
         let executor = BlockExecutor::new(Arc::clone(chain.spec()), environment, database, chain.compiler());
         Self {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 
 use alloy_primitives::{Address, B256, U256};
 use arc_swap::ArcSwap;
-use rapid_primitives::{Account, AccountChange, CommitSequence, ReadState};
+use rapid_primitives::{Account, AccountChange, CommitSequence, ReadState, WriteState};
 use revm::bytecode::Bytecode;
 
 use crate::{
@@ -354,5 +354,16 @@ impl ReadState for Newest {
 
     fn code(&self, hash: &B256) -> Result<Option<Bytecode>, Infallible> {
         Ok(self.0.code(hash))
+    }
+}
+
+/// For the one executor of a state, who reads and writes in place: what it applies is committed unconditionally, so nobody else
+/// may commit meanwhile what it has read.
+impl WriteState for Newest {
+    fn apply(&mut self, changes: &[AccountChange]) -> Result<(), Infallible> {
+        self.0
+            .commit(&ReadSet::new(), changes)
+            .expect("a commit that read nothing has no conflict");
+        Ok(())
     }
 }

@@ -24,8 +24,6 @@ use revm::bytecode::opcode;
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
 
-use super::in_place::InPlace;
-
 /// Fee cap of the transactions, tip, and base fee of the block, in wei.
 const MAX_FEE: u128 = 10_000_000_000;
 const PRIORITY_FEE: u128 = 1_000_000_000;
@@ -223,7 +221,7 @@ impl Block {
             );
         }
         ensure!(order.len() == self.len(), "transactions are missing");
-        let (mut executor, before) = self.begin(InPlace::new(self.state()?), &Compiler::none())?;
+        let (mut executor, before) = self.begin(self.state()?.newest(), &Compiler::none())?;
         let (mut whole, mut transactions) = (DiffBuilder::new(), DiffBuilder::new());
         whole.push(0, &before);
         let mut receipts = Vec::with_capacity(order.len());
@@ -338,7 +336,7 @@ mod tests {
             assert_eq!(expected.access_list.is_some(), fork == Fork::Amsterdam);
             assert_eq!(expected.receipts.len(), kind.count(240), "{kind:?}");
             assert!(!expected.changes.is_empty());
-            let state = InPlace::new(block.state().unwrap());
+            let state = block.state().unwrap().newest();
             assert!(
                 expected.check_values(&state).is_err(),
                 "{kind:?}: nothing was changed"

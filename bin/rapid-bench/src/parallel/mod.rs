@@ -15,7 +15,6 @@
 mod batches;
 pub(crate) mod block;
 mod dishonest;
-pub(crate) mod in_place;
 pub(crate) mod latency;
 pub(crate) mod plan;
 pub(crate) mod report;

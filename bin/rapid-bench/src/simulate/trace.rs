@@ -1,11 +1,12 @@
 //! What the models run on: of each transaction its cost, its sender, and what it shares with others.
 
-use crate::parallel::{block::Block, in_place::InPlace};
+use crate::parallel::block::Block;
 use alloy_consensus::Transaction;
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
 use eyre::eyre;
 use rapid_evm::Compiler;
 use rapid_primitives::{Account, AccountChange, ReadState, WriteState};
+use rapid_state::Newest;
 use revm::bytecode::Bytecode;
 use std::{
     cell::RefCell,
@@ -140,7 +141,7 @@ impl Accesses {
 fn costs(block: &Block, compiler: &Compiler) -> eyre::Result<Vec<f64>> {
     let mut costs = vec![f64::INFINITY; block.len()];
     for _ in 0..COST_RUNS {
-        let (mut executor, _) = block.begin(InPlace::new(block.state()?), compiler)?;
+        let (mut executor, _) = block.begin(block.state()?.newest(), compiler)?;
         for (index, cost) in costs.iter_mut().enumerate() {
             let started = Instant::now();
             let executed = executor.execute(&block.transactions[index], block.senders[index]);
@@ -153,7 +154,7 @@ fn costs(block: &Block, compiler: &Compiler) -> eyre::Result<Vec<f64>> {
 
 fn accesses(block: &Block) -> eyre::Result<Vec<Accesses>> {
     let watched = Watched {
-        state: InPlace::new(block.state()?),
+        state: block.state()?.newest(),
         seen: RefCell::default(),
     };
     let (mut executor, _) = block.begin(watched, &Compiler::none())?;
@@ -179,12 +180,12 @@ fn accesses(block: &Block) -> eyre::Result<Vec<Accesses>> {
 /// A state that notes what is read from it and written to it.
 #[derive(Debug)]
 struct Watched {
-    state: InPlace,
+    state: Newest,
     seen: RefCell<Accesses>,
 }
 
 impl ReadState for Watched {
-    type Error = <InPlace as ReadState>::Error;
+    type Error = <Newest as ReadState>::Error;
 
     fn account(&self, address: &Address) -> Result<Option<Account>, Self::Error> {
         self.seen.borrow_mut().read.insert((*address, None));

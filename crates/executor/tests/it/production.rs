@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, thread};
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, U256};
 use rapid_evm::{BlockExecutor, Compiler, NoBlockHashes, StateDb};
 use rapid_executor::{Class, Executed, Job, Production, ProductionConfig, ProductionParts, StopReason};
-use rapid_primitives::{Account, AccountChange, ReadState, Receipt, TransactionSigned, WriteState};
-use rapid_state::{Newest, ReadSet, State};
+use rapid_primitives::{AccountChange, ReadState, Receipt, TransactionSigned};
+use rapid_state::{Newest, State};
 
 use crate::{
     bed::{Bed, Fork},
@@ -16,41 +16,8 @@ use crate::{
 
 type Signed = Arc<(TransactionSigned, Address)>;
 
-/// The state, read and written in place.
-#[derive(Debug)]
-struct InPlace(State, Newest);
-
-impl InPlace {
-    fn new(state: &State) -> Self {
-        Self(state.clone(), state.newest())
-    }
-}
-
-impl ReadState for InPlace {
-    type Error = <Newest as ReadState>::Error;
-
-    fn account(&self, address: &Address) -> Result<Option<Account>, Self::Error> {
-        self.1.account(address)
-    }
-
-    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, Self::Error> {
-        self.1.storage(address, slot)
-    }
-
-    fn code(&self, hash: &B256) -> Result<Option<revm::bytecode::Bytecode>, Self::Error> {
-        self.1.code(hash)
-    }
-}
-
-impl WriteState for InPlace {
-    fn apply(&mut self, changes: &[AccountChange]) -> Result<(), Self::Error> {
-        self.0.commit(&ReadSet::new(), changes).unwrap();
-        Ok(())
-    }
-}
-
-fn one_after_the_other(bed: &Bed, state: &State) -> BlockExecutor<InPlace, NoBlockHashes> {
-    let database = StateDb::new(InPlace::new(state), NoBlockHashes);
+fn one_after_the_other(bed: &Bed, state: &State) -> BlockExecutor<Newest, NoBlockHashes> {
+    let database = StateDb::new(state.newest(), NoBlockHashes);
     BlockExecutor::new(
         Arc::clone(&bed.spec),
         bed.environment.clone(),
@@ -72,7 +39,7 @@ struct Producer<'a> {
     bed: &'a Bed,
     state: State,
     production: Production<Signed>,
-    block: BlockExecutor<InPlace, NoBlockHashes>,
+    block: BlockExecutor<Newest, NoBlockHashes>,
     fees: U256,
     made: Vec<Made>,
     refused: Vec<Signed>,

@@ -1,10 +1,7 @@
 //! The node's sequential executor.
 
 use super::{Run, Side, Subject};
-use crate::{
-    clock::timed_with_others,
-    parallel::{block::Block, in_place::InPlace},
-};
+use crate::{clock::timed_with_others, parallel::block::Block};
 use eyre::eyre;
 use rapid_evm::{BlockExecutor, NoBlockHashes};
 use rapid_primitives::{Receipt, WriteState};
@@ -22,7 +19,7 @@ pub(super) struct OnDraft;
 impl Side for Flat {
     fn run(&mut self, subject: &Subject) -> eyre::Result<Run> {
         let Subject { block, compiler, .. } = subject;
-        let (mut executor, _) = block.begin(InPlace::new(block.state()?), compiler)?;
+        let (mut executor, _) = block.begin(block.state()?.newest(), compiler)?;
         let (receipts, elapsed) = timed_with_others(|| transactions(block, &mut executor));
         subject.expected.check(&receipts?, executor.state())?;
         Ok(Run::of(elapsed))

@@ -5,7 +5,7 @@ use super::{Run, Side, Subject};
 use crate::{
     clock::{timed, timed_with_others},
     metrics_page::MetricsPage,
-    parallel::{block::Block, in_place::InPlace},
+    parallel::block::Block,
 };
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::Address;
@@ -14,6 +14,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use rapid_evm::{BlockExecutor, NoBlockHashes};
 use rapid_executor::{Class, Job, Production, ProductionConfig, ProductionParts, Way};
 use rapid_primitives::{Receipt, TransactionSigned};
+use rapid_state::Newest;
 use std::{
     sync::Arc,
     thread,
@@ -72,7 +73,7 @@ impl Side for InProduction {
         let block = &subject.block;
         let jobs = jobs(block);
         let state = block.state()?;
-        let (executor, _) = block.begin(InPlace::new(state.clone()), &subject.compiler)?;
+        let (executor, _) = block.begin(state.newest(), &subject.compiler)?;
         let parts = ProductionParts {
             spec: Arc::clone(&block.spec),
             state,
@@ -131,7 +132,7 @@ fn jobs(block: &Block) -> Vec<Shared> {
 /// What the sequencer's loop is to the workers.
 struct Loop {
     production: Production<Shared>,
-    executor: BlockExecutor<InPlace, NoBlockHashes>,
+    executor: BlockExecutor<Newest, NoBlockHashes>,
     /// Transactions in the order of their commits.
     order: Vec<usize>,
     receipts: Vec<Receipt>,
