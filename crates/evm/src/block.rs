@@ -315,7 +315,8 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
         if let Some(accesses) = &mut self.accesses {
             accesses.record(index, &journal);
         }
-        let changes = account_changes(journal, self.fork);
+        let changes = account_changes(&journal, self.fork);
+        self.evm.reuse(journal);
         self.apply(&changes)?;
         Ok(changes)
     }

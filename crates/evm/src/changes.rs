@@ -9,7 +9,7 @@ use revm::{
 
 /// The changes of one transaction, sorted by address, accounts that did not change left out.
 #[must_use]
-pub fn account_changes(journal: EvmState, fork: SpecId) -> Vec<AccountChange> {
+pub fn account_changes(journal: &EvmState, fork: SpecId) -> Vec<AccountChange> {
     let mut changes: Vec<AccountChange> = journal
         .iter()
         .filter_map(|(address, account)| account_change(*address, account, fork))

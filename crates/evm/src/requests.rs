@@ -53,15 +53,14 @@ const CONTRACTS: [(Fork, u8, Address); 4] = [
 /// # Errors
 /// [`DepositLogError`] if a log of the deposit contract is not a deposit: no block may have such a transaction.
 pub fn deposits_of(spec: &ChainSpec, timestamp: u64, logs: &[Log]) -> Result<Vec<u8>, DepositLogError> {
-    let mut deposits = Vec::new();
-    if logs.is_empty() || !spec.is_prague_active_at_timestamp(timestamp) {
-        return Ok(deposits);
-    }
     let contract = spec
         .deposit_contract()
         .unwrap_or(MAINNET_DEPOSIT_CONTRACT_ADDRESS);
-    for log in logs.iter().filter(|log| log.address == contract) {
-        append_deposit(log, &mut deposits)?;
+    let mut logged = logs.iter().filter(|log| log.address == contract).peekable();
+    let mut deposits = Vec::new();
+    // Few transactions log there, so the fork is asked for after that.
+    if logged.peek().is_some() && spec.is_prague_active_at_timestamp(timestamp) {
+        logged.try_for_each(|log| append_deposit(log, &mut deposits))?;
     }
     Ok(deposits)
 }

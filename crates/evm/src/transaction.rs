@@ -42,7 +42,7 @@ impl Ran {
     /// What it changed, sorted by address.
     #[must_use]
     pub fn into_changes(self, fork: SpecId) -> Vec<AccountChange> {
-        account_changes(self.journal, fork)
+        account_changes(&self.journal, fork)
     }
 }
 
@@ -82,6 +82,11 @@ impl<E: std::error::Error + Send + Sync + 'static, D: Database<Error = ReadError
     /// The database, to change.
     pub const fn database_mut(&mut self) -> &mut D {
         self.evm.database_mut()
+    }
+
+    /// Gives a journal back whose changes were taken, so that its memory is used again.
+    pub fn reuse(&mut self, journal: EvmState) {
+        self.evm.reuse(journal);
     }
 
     /// Executes a transaction as Ethereum does: its fee goes to the beneficiary.

@@ -18,6 +18,7 @@ use revm::{
     inspector::{InspectorEvmTr, InspectorHandler, NoOpInspector},
     interpreter::{interpreter::EthInterpreter, interpreter_action::FrameInit},
     precompile::{PrecompileSpecId, Precompiles},
+    state::EvmState,
 };
 
 use crate::{
@@ -45,6 +46,9 @@ pub struct RapidEvm<DB: Database, I = NoOpInspector> {
     pub(crate) withheld_fee: U256,
     compiled: Option<CompiledFrames>,
 }
+
+/// Accounts that a journal has room for between transactions: clearing it takes time by its size.
+const JOURNAL_KEPT: usize = 64;
 
 /// Whether the inspector is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +123,15 @@ impl<DB: Database, I> RapidEvm<DB, I> {
     /// Gives the database back.
     pub fn into_database(self) -> DB {
         self.inner.ctx.journaled_state.database
+    }
+
+    /// Takes a journal back for the next transaction, if it is not one of the few that touched very much.
+    pub(crate) fn reuse(&mut self, mut journal: EvmState) {
+        let current = &mut self.inner.ctx.journaled_state.inner.state;
+        if current.capacity() == 0 && journal.capacity() <= JOURNAL_KEPT {
+            journal.clear();
+            *current = journal;
+        }
     }
 
     /// Executes a transaction, and keeps nothing of what it changes.

@@ -269,7 +269,8 @@ impl<'b, 'a, H: BlockHashes + Sync + Debug> Lane<'b, 'a, H> {
         let Ran { result, journal, .. } = ran;
         let hints = self.attempt.hints;
         if hints.kind == HintKind::Advisory {
-            let changes = account_changes(journal, self.executor.fork());
+            let changes = account_changes(&journal, self.executor.fork());
+            self.executor.reuse(journal);
             return self.judge_changes(index, result, changes);
         }
         self.touched.clear();

@@ -1,6 +1,6 @@
 //! Order-free production: transactions run on all workers at once, and the order of their commits is the order of the block.
 //!
-//! One thread hands transactions out, and gets them back executed. Workers read committed values only, so nobody depends on
+//! One thread hands transactions out, and gets them back executed; while it would wait it is a worker itself. Workers read committed values only, so nobody depends on
 //! what may yet be taken back: a transaction that lost a race runs again, and no other does.
 //!
 //! ```text
@@ -47,17 +47,20 @@ pub use outbox::{Alone, Executed, StopReason, Stopped};
 use attempt::OnState;
 use chain::Chain;
 use contention::Contention;
-use injector::Injector;
+use injector::{Appetite, Injector, OWN};
 use job::Task;
 use length::Lengths;
 use metrics::Metrics;
 use outbox::Outcome;
 use shared::Shared;
-use worker::{Waiting, Worker};
+use worker::{Own, Waiting, Worker};
 
 /// Transactions handed out at a time for each worker: enough that none waits for the thread that hands out, few enough
 /// that what is urgent is not behind many.
 const HANDED_OUT_PER_WORKER: usize = 32;
+
+/// How long the thread that hands out executes itself before it looks for what is due or has arrived.
+const OWN_SHARE: Duration = Duration::from_micros(200);
 
 /// Classes that may be handed out beyond that, as many again: what is urgent does not wait for room.
 const URGENT_CLASSES: usize = 2;
@@ -81,7 +84,7 @@ pub struct ProductionParts<H> {
 /// How it runs.
 #[derive(Clone, Copy, Debug)]
 pub struct ProductionConfig {
-    /// Threads that execute, at least one.
+    /// Threads that execute, the one that hands out among them; at least one.
     pub workers: usize,
     /// Whether a worker without work uses up its core for some microseconds before it sleeps.
     pub spin: bool,
@@ -91,6 +94,7 @@ pub struct ProductionConfig {
 pub struct Production<J> {
     shared: Arc<Shared<J>>,
     threads: Vec<JoinHandle<()>>,
+    own: Box<dyn Own>,
     state: State,
     parker: Parker,
     room: usize,
@@ -153,9 +157,12 @@ impl<J: Job> Production<J> {
         } else {
             Waiting::Sleep
         };
+        let own = OnState::new(state.clone(), hashes.clone(), compiler.clone());
+        let own = Worker::new(OWN, waiting, Arc::clone(&shared), own);
         let mut production = Self {
             shared: Arc::clone(&shared),
-            threads: Vec::with_capacity(workers),
+            threads: Vec::with_capacity(workers - 1),
+            own: Box::new(own),
             state: state.clone(),
             parker,
             room,
@@ -172,10 +179,10 @@ impl<J: Job> Production<J> {
             behind_alone: AddressMap::default(),
             contention: Contention::new(workers),
             lengths: Lengths::default(),
-            efficiency: Efficiency::default(),
+            efficiency: Efficiency::of(workers),
             metrics: Metrics::new(),
         };
-        for number in 0..workers {
+        for number in OWN + 1..workers {
             let (shared, state) = (Arc::clone(&shared), state.clone());
             let (hashes, compiler) = (hashes.clone(), compiler.clone());
             let work = move || {
@@ -431,24 +438,47 @@ impl<J: Job> Production<J> {
         self.in_flight == 0
     }
 
-    /// Waits until no worker has anything. What runs, runs to its end.
+    /// Works until no worker has anything. What runs, runs to its end.
     pub fn quiet(&mut self) {
         self.collect();
         while self.in_flight > 0 {
-            if self.shared.wake_when_done(self.handed_out) {
-                self.parker.park();
-            }
+            self.work_until(self.handed_out, None);
             self.collect();
         }
     }
 
-    /// Waits until half of what is handed out is done, something stopped, or the deadline.
+    /// Works until half of what is handed out is done, something stopped, the deadline, or it is time to look around.
     pub fn wait_for_room(&mut self, deadline: Instant) {
         let done = self.handed_out - self.in_flight;
-        if self.shared.wake_when_done(done + self.in_flight.div_ceil(2)) {
-            self.parker.park_deadline(deadline);
-        }
+        self.work_until(done + self.in_flight.div_ceil(2), Some(deadline));
         self.collect();
+    }
+
+    /// Works for a moment, if something is ready; `false` if nothing is.
+    pub fn help(&mut self) -> bool {
+        let helped = self.own.work().is_some();
+        self.own.pause();
+        helped
+    }
+
+    /// Works until so many are done, and waits when nothing is ready.
+    fn work_until(&mut self, done: usize, deadline: Option<Instant>) {
+        let until = deadline.map(|deadline| deadline.min(Instant::now() + OWN_SHARE));
+        while !self.shared.has_done(done) {
+            match self.own.work() {
+                Some(now) if until.is_none_or(|until| now < until) => {}
+                Some(_) => break,
+                None => {
+                    self.own.pause();
+                    if self.shared.wake_when_done(done) {
+                        let appetite = Appetite::of(OWN, self.shared.outboxes.len());
+                        self.shared.injector.sleep(OWN, appetite, &self.parker, deadline);
+                    }
+                    break;
+                }
+            }
+        }
+        self.own.pause();
     }
 
     /// Asks for a wake-up when all that is handed out is done; `false` if it is.

@@ -34,6 +34,11 @@ impl Control {
     /// Ends the loop after what it is executing.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, SeqCst);
+        self.wake_loop();
+    }
+
+    /// Wakes the loop if it sleeps.
+    pub(crate) fn wake_loop(&self) {
         self.pool.notify_consumer();
     }
 

@@ -10,7 +10,6 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use rapid_chain::{Chain, Driver, OpenBlock as PublishedBlock};
 use rapid_chainspec::EthereumHardforks;
 use rapid_consensus::{NextBlockAttributes, next_block_environment};
-use rapid_executor::Production;
 use rapid_pool::ReadyQueue;
 use rapid_primitives::{
     BlockClose, BlockEnvironment, BlockPosition, Header, MemoryPressure, MiniBlockNumber,
@@ -31,7 +30,6 @@ use crate::{
 mod transactions;
 mod workers;
 
-pub(crate) use workers::PoolJob;
 
 use transactions::Popped;
 use workers::Workers;
@@ -68,8 +66,6 @@ pub(crate) struct LoopStart<C> {
     pub(crate) open: Option<PublishedBlock>,
     pub(crate) number: MiniBlockNumber,
     pub(crate) time_us: u64,
-    /// Workers, if transactions are executed by more than this thread.
-    pub(crate) production: Option<Production<PoolJob>>,
 }
 
 /// The loop, on its thread.
@@ -157,10 +153,9 @@ impl<C: Host> HotLoop<C> {
             open,
             number,
             time_us,
-            production,
         } = start;
         let block = open.map(|open| OpenBlock::resume(&chain, &open)).transpose()?;
-        let mut workers = production.map(|production| Workers::new(production, config.workers_use));
+        let mut workers = Workers::start(&config, &chain, &control)?;
         if let (Some(workers), Some(block)) = (&mut workers, &block) {
             workers.enter_block(chain.spec(), block)?;
         }

@@ -204,6 +204,7 @@ impl OpenBlock {
     }
 
     /// The beneficiary's balance after everything absorbed.
+    #[cfg(debug_assertions)]
     pub(crate) const fn beneficiary_balance(&self) -> U256 {
         self.beneficiary_balance
     }

@@ -6,9 +6,8 @@ use std::{
 };
 
 use crossbeam_channel::bounded;
-use rapid_chain::{Chain, ChainError, Driver, Opened, Tip};
+use rapid_chain::{ChainError, Driver, Opened, Tip};
 use rapid_chainspec::EthereumHardforks;
-use rapid_executor::{ExecutorConfig, ExecutorMode, Production, ProductionConfig, ProductionParts};
 use rapid_pool::Pool;
 
 use crate::{
@@ -17,16 +16,13 @@ use crate::{
     committer::{COMMIT_QUEUE_LEN, Committer},
     control::{Control, run_guarded},
     finaliser::{Finaliser, PUBLISHED_QUEUE_LEN},
-    hot_loop::{HotLoop, LoopStart, Parent, PoolJob},
+    hot_loop::{HotLoop, LoopStart, Parent},
     metrics::CommitMetrics,
     shadow::{Shadow, ShadowMeter},
 };
 
 /// Hashes on their way to the loop: it takes one per block and a block needs the one before it.
 const HASH_QUEUE_LEN: usize = 8;
-
-/// Cores from which a worker may spin: with fewer it takes the time of who would give it something to do.
-const SPIN_CORES_MIN: usize = 4;
 
 /// A running sequencer. Stop it with [`Self::stop`].
 #[derive(Debug)]
@@ -62,7 +58,6 @@ impl Sequencer {
         let (published, from_committer) = bounded(PUBLISHED_QUEUE_LEN);
         let (hashes, from_finaliser) = bounded(HASH_QUEUE_LEN);
         let head = Arc::clone(&chain.view().head);
-        let production = start_workers(config.executor, &chain, &pool)?;
         let times = Arc::new(CommitTimes::default());
         let shadow_rate = config.executor.shadow;
         let meter = ShadowMeter::new();
@@ -84,7 +79,6 @@ impl Sequencer {
             number: tip.mini_block,
             time_us: tip.time_us,
             chain,
-            production,
         };
         let Tip {
             mini_block_hash,
@@ -191,30 +185,4 @@ impl Sequencer {
         self.threads.push(thread);
         Ok(())
     }
-}
-
-/// The workers, if there are to be more than the loop itself would be.
-fn start_workers(
-    config: ExecutorConfig,
-    chain: &Chain,
-    pool: &Pool,
-) -> Result<Option<Production<PoolJob>>, SequencerError> {
-    if config.mode == ExecutorMode::Sequential || config.workers.get() < 2 {
-        return Ok(None);
-    }
-    let parts = ProductionParts {
-        spec: Arc::clone(chain.spec()),
-        state: chain.state().clone(),
-        hashes: chain.clone(),
-        compiler: chain.compiler().clone(),
-    };
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let workers = ProductionConfig {
-        workers: config.workers.get(),
-        spin: cores >= SPIN_CORES_MIN && config.workers.get() < cores,
-    };
-    let pool = pool.clone();
-    Production::start(workers, parts, move || pool.notify_consumer())
-        .map(Some)
-        .map_err(|error| SequencerError::Thread(Arc::new(error)))
 }

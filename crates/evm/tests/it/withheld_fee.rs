@@ -63,9 +63,9 @@ fn the_fee_is_what_the_beneficiary_would_have_got() {
             let withheld = executor.run_withholding_fee(&call(to), SENDER).unwrap();
             assert_eq!(withheld.result, result);
             assert_eq!(withheld.withheld_fee, U256::from(5 * result.tx_gas_used()));
-            let mut changes = account_changes(withheld.journal, executor.fork());
+            let mut changes = account_changes(&withheld.journal, executor.fork());
             assert!(changes.iter().all(|change| change.address != BENEFICIARY));
-            let credited = account_changes(journal, executor.fork());
+            let credited = account_changes(&journal, executor.fork());
             let credit = credited.iter().find(|change| change.address == BENEFICIARY);
             let credit = credit.cloned().unwrap();
             assert_eq!(credit.balance, Some(U256::from(11) + withheld.withheld_fee));

@@ -180,9 +180,11 @@ impl<H: BlockHashes + Clone + Debug> OnState<H> {
         } = ran;
         deposits_of(spec, executor.timestamp(), result.logs())
             .map_err(|error| ExecutionError::InvalidBlock(error.into()))?;
+        let changes = account_changes(&journal, executor.fork());
+        executor.reuse(journal);
         Ok(Done {
             result,
-            changes: account_changes(journal, executor.fork()),
+            changes,
             credit: None,
             fee,
             ended: Instant::now(),

@@ -28,6 +28,7 @@ pub enum Way {
 /// for one key or one sender, and cores that others use all count against it.
 #[derive(Debug)]
 pub struct Efficiency {
+    workers: usize,
     way: Way,
     began: Option<Instant>,
     transactions: u64,
@@ -41,10 +42,13 @@ pub struct Efficiency {
     gain: f64,
 }
 
-impl Default for Efficiency {
-    fn default() -> Self {
+impl Efficiency {
+    /// For so many workers. One is never faster than the thread that hands out is by itself.
+    #[must_use]
+    pub const fn of(workers: usize) -> Self {
         Self {
-            way: Way::Parallel,
+            workers,
+            way: if workers < 2 { Way::Plain } else { Way::Parallel },
             began: None,
             transactions: 0,
             work: Duration::ZERO,
@@ -54,9 +58,7 @@ impl Default for Efficiency {
             gain: 1.0,
         }
     }
-}
 
-impl Efficiency {
     /// How the next transactions are to be executed, if there are enough of them.
     #[must_use]
     pub const fn way(&self) -> Way {
@@ -114,7 +116,7 @@ impl Efficiency {
 
     /// One was executed the plain way, because it did not pay the other way.
     pub fn executed_plainly(&mut self) {
-        if self.way == Way::Parallel {
+        if self.way == Way::Parallel || self.workers < 2 {
             return;
         }
         self.transactions += 1;
@@ -141,7 +143,7 @@ mod tests {
 
     #[test]
     fn what_does_not_pay_is_left_for_longer_and_longer() {
-        let (mut efficiency, mut now) = (Efficiency::default(), Instant::now());
+        let (mut efficiency, mut now) = (Efficiency::of(2), Instant::now());
         window(&mut efficiency, 2, &mut now);
         assert_eq!(efficiency.way(), Way::Parallel);
         for pause in [PAUSE_MIN, 2 * PAUSE_MIN, 4 * PAUSE_MIN] {
@@ -161,8 +163,16 @@ mod tests {
     }
 
     #[test]
+    fn one_worker_is_never_given_anything() {
+        let mut efficiency = Efficiency::of(1);
+        assert_eq!(efficiency.way(), Way::Plain);
+        (0..2 * PAUSE_MAX).for_each(|_| efficiency.executed_plainly());
+        assert_eq!(efficiency.way(), Way::Plain);
+    }
+
+    #[test]
     fn what_was_in_vain_does_not_count() {
-        let (mut efficiency, mut now) = (Efficiency::default(), Instant::now());
+        let (mut efficiency, mut now) = (Efficiency::of(2), Instant::now());
         efficiency.busy(now);
         for _ in 0..WINDOW {
             now += Duration::from_micros(10);
@@ -175,7 +185,7 @@ mod tests {
 
     #[test]
     fn waiting_for_transactions_does_not_count() {
-        let (mut efficiency, mut now) = (Efficiency::default(), Instant::now());
+        let (mut efficiency, mut now) = (Efficiency::of(2), Instant::now());
         for _ in 0..100 {
             efficiency.busy(now);
             for _ in 0..WINDOW / 2 {

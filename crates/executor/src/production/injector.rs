@@ -1,8 +1,11 @@
 //! What is ready to run, by class, and the workers that sleep until there is something.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    time::Instant,
 };
 
 use crossbeam_queue::ArrayQueue;
@@ -101,8 +104,15 @@ impl<J> Injector<J> {
         self.short[..class.index()].iter().any(|queue| !queue.is_empty())
     }
 
-    /// Sleeps until there may be something to take, or the workers are stopped.
-    pub(crate) fn sleep(&self, worker: usize, appetite: Appetite, parker: &Parker) {
+    /// Sleeps until there may be something to take, the deadline is there, or the workers are stopped. Whoever has the
+    /// parker's other end ends the sleep too.
+    pub(crate) fn sleep(
+        &self,
+        worker: usize,
+        appetite: Appetite,
+        parker: &Parker,
+        deadline: Option<Instant>,
+    ) {
         self.asleep.lock().push(Sleeper {
             worker,
             appetite,
@@ -114,7 +124,10 @@ impl<J> Injector<J> {
             self.rise(worker);
             return;
         }
-        parker.park();
+        match deadline {
+            None => parker.park(),
+            Some(deadline) => parker.park_deadline(deadline),
+        }
         self.rise(worker);
     }
 
@@ -156,13 +169,14 @@ impl<J> Injector<J> {
     }
 }
 
-/// The worker that takes no long transactions: so a short one waits for at most one other short one.
-const SHORT_WORKER: usize = 0;
+/// The worker of the thread that hands out. It takes no long transactions: so a short one waits for at most one other
+/// short one, and so does what is due.
+pub(crate) const OWN: usize = 0;
 
 impl Appetite {
     /// What a worker of so many takes.
     pub(crate) const fn of(worker: usize, workers: usize) -> Self {
-        if worker == SHORT_WORKER && workers > 1 {
+        if worker == OWN && workers > 1 {
             Self::Short
         } else {
             Self::Any

@@ -125,6 +125,11 @@ impl<J: Clone> Shared<J> {
         (self.wake)();
     }
 
+    /// Whether so many are done.
+    pub(crate) fn has_done(&self, count: usize) -> bool {
+        self.done.load(Acquire) >= count
+    }
+
     /// Asks to be woken when so many are done; `false` if they are.
     pub(crate) fn wake_when_done(&self, count: usize) -> bool {
         self.wake_at.store(count, SeqCst);

@@ -1,4 +1,6 @@
 //! A worker: takes what is ready, executes it on committed values, commits.
+//!
+//! All but one have a thread of their own. One belongs to the thread that hands out, which works while it would wait.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -11,7 +13,7 @@ use crossbeam_utils::sync::Parker;
 use super::{
     attempt::{Attempts, Post, Verdict},
     chain::{Chain, Next},
-    injector::{Appetite, Runnable},
+    injector::{Appetite, OWN, Runnable},
     job::{Class, Job, Length, Task},
     lane::Lane,
     outbox::{Alone, Lost, Outbox, Outcome, Stop, StopReason},
@@ -25,6 +27,9 @@ const RUN_MAX: usize = 16;
 /// Races that a transaction may lose before it has to run alone.
 const LOST_MAX: u32 = 8;
 
+/// The same for the thread that hands out: it has to see to what is due, and to what the others go on with.
+const OWN_RUN_MAX: usize = 4;
+
 /// How long a worker looks for something to do before it sleeps, where it may.
 const SPIN: Duration = Duration::from_micros(20);
 
@@ -37,9 +42,18 @@ pub(crate) enum Waiting {
     SpinFirst,
 }
 
+/// The worker of the thread that hands out.
+pub(crate) trait Own {
+    /// Executes some of what is ready; `None` if nothing is, else the time.
+    fn work(&mut self) -> Option<Instant>;
+    /// The thread does something else from now on.
+    fn pause(&mut self);
+}
+
 pub(crate) struct Worker<J, A> {
     number: usize,
     appetite: Appetite,
+    run_max: usize,
     waiting: Waiting,
     shared: Arc<Shared<J>>,
     attempts: A,
@@ -47,6 +61,8 @@ pub(crate) struct Worker<J, A> {
     /// CPU time of this thread that was told, and executions since.
     told: Duration,
     untold: usize,
+    /// Whether what the thread does now is a worker's work.
+    is_at_work: bool,
 }
 
 impl<J: Job, A: Attempts<J>> Worker<J, A> {
@@ -54,12 +70,14 @@ impl<J: Job, A: Attempts<J>> Worker<J, A> {
         Self {
             number,
             appetite: Appetite::of(number, shared.outboxes.len()),
+            run_max: if number == OWN { OWN_RUN_MAX } else { RUN_MAX },
             waiting,
             shared,
             attempts,
             at: Instant::now(),
             told: Duration::ZERO,
             untold: 0,
+            is_at_work: false,
         }
     }
 
@@ -74,7 +92,9 @@ impl<J: Job, A: Attempts<J>> Worker<J, A> {
                 }
                 None => {
                     self.tell_work();
-                    self.shared.injector.sleep(self.number, self.appetite, &parker);
+                    self.shared
+                        .injector
+                        .sleep(self.number, self.appetite, &parker, None);
                 }
             }
         }
@@ -112,7 +132,7 @@ impl<J: Job, A: Attempts<J>> Worker<J, A> {
     /// Runs a chain until it is at rest, has to wait elsewhere, or others had to wait long enough.
     fn run_chain(&mut self, chain: Arc<Chain<J>>) {
         let mut next = chain.first();
-        for _ in 0..RUN_MAX {
+        for _ in 0..self.run_max {
             let Next::Task(task) = next else { return };
             if task.lane.is_some() || self.shared.injector.has_above(task.class) {
                 return self.shared.make_ready(chain, &task);
@@ -129,7 +149,7 @@ impl<J: Job, A: Attempts<J>> Worker<J, A> {
 
     /// Runs the first transactions of the chains in a lane. What comes after them in their chains goes its own way.
     fn run_lane(&mut self, lane: &Arc<Lane<J>>) {
-        for _ in 0..RUN_MAX {
+        for _ in 0..self.run_max {
             let Some(chain) = lane.next() else { return };
             if let Next::Task(task) = chain.first()
                 && self.execute(&chain, &task) == After::Goes
@@ -220,6 +240,25 @@ impl<J: Job, A: Attempts<J>> Worker<J, A> {
 
     fn outbox(&self, fill: impl FnOnce(&mut Outbox<J>)) {
         fill(&mut self.shared.outboxes[self.number].lock());
+    }
+}
+
+impl<J: Job, A: Attempts<J>> Own for Worker<J, A> {
+    fn work(&mut self) -> Option<Instant> {
+        let runnable = self.shared.injector.pop(self.appetite)?;
+        if !self.is_at_work {
+            self.is_at_work = true;
+            self.told = thread_cpu_time();
+        }
+        self.at = Instant::now();
+        self.go_on_with(runnable);
+        Some(self.at)
+    }
+
+    fn pause(&mut self) {
+        if std::mem::take(&mut self.is_at_work) {
+            self.tell_work();
+        }
     }
 }
 

@@ -324,7 +324,8 @@ impl<C: Host> HotLoop<C> {
 
     // ---- waiting for them
 
-    /// Nothing more may be handed out: sleeps until the workers have done half, or runs what keeps them from getting more.
+    /// Nothing more may be handed out: executes with the workers until half is done, or runs what keeps them from getting
+    /// more.
     pub(super) fn wait_for_room(&mut self, now: Instant) -> Result<(), SequencerError> {
         let due = self.next_due(now + Duration::from_millis(1));
         match &mut self.workers {
@@ -337,13 +338,16 @@ impl<C: Host> HotLoop<C> {
         }
     }
 
-    /// Nothing to hand out: sleeps until something comes, the workers are done, or something is due.
+    /// Nothing to hand out: executes with the workers, or sleeps until something comes, they are done, or something is due.
     pub(super) fn wait_for_workers(&mut self, now: Instant) -> Result<(), SequencerError> {
-        let Some(workers) = &self.workers else {
+        let Some(workers) = &mut self.workers else {
             return Ok(());
         };
         if workers.is_quiet() {
             return self.run_alone(now);
+        }
+        if workers.help() {
+            return Ok(());
         }
         if workers.wake_when_quiet() {
             self.wait(now + IDLE_SLEEP)

@@ -1,20 +1,31 @@
 //! The workers as the loop sees them, and what it has to know of a block to use them.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    thread::available_parallelism,
+    time::Instant,
+};
 
 use alloy_primitives::Address;
+use rapid_chain::Chain;
 use rapid_chainspec::ChainSpec;
-use rapid_executor::{Class, Executed, Job, Production, Stopped, Way};
+use rapid_executor::{
+    Class, Executed, ExecutorMode, Job, Production, ProductionConfig, ProductionParts, Stopped, Way,
+};
 use rapid_pool::PooledTransaction;
 use rapid_primitives::{CommitSequence, TransactionSigned};
 
 use crate::{
-    SequencerError, WorkersUse,
+    SequencerConfig, SequencerError, WorkersUse,
+    control::Control,
     open_block::{OpenBlock, Outstanding},
 };
 
 /// Transactions that have to wait before workers are given any: fewer are executed sooner than handed over.
 const WAITING_MIN: usize = 4;
+
+/// Cores from which a worker may spin: with fewer it takes the time of who would give it something to do.
+const SPIN_CORES_MIN: usize = 4;
 
 /// A transaction of the pool, on its way to a worker.
 #[derive(Clone, Debug)]
@@ -50,13 +61,34 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    pub(crate) const fn new(production: Production<PoolJob>, used: WorkersUse) -> Self {
-        Self {
+    /// The workers, of whom the calling thread is one, if there are to be others.
+    pub(crate) fn start(
+        config: &SequencerConfig,
+        chain: &Chain,
+        control: &Arc<Control>,
+    ) -> Result<Option<Self>, SequencerError> {
+        let (mode, workers) = (config.executor.mode, config.executor.workers.get());
+        if mode == ExecutorMode::Sequential || workers < 2 {
+            return Ok(None);
+        }
+        let parts = ProductionParts {
+            spec: Arc::clone(chain.spec()),
+            state: chain.state().clone(),
+            hashes: chain.clone(),
+            compiler: chain.compiler().clone(),
+        };
+        let cores = available_parallelism().map_or(1, usize::from);
+        let spin = cores >= SPIN_CORES_MIN && workers < cores;
+        let control = Arc::clone(control);
+        let wake = move || control.wake_loop();
+        let production = Production::start(ProductionConfig { workers, spin }, parts, wake)
+            .map_err(|error| SequencerError::Thread(Arc::new(error)))?;
+        Ok(Some(Self {
             production,
-            used,
+            used: config.workers_use,
             admitted: false,
             withholds: false,
-        }
+        }))
     }
 
     /// A block was opened, or taken up. Nothing is outstanding.
@@ -141,6 +173,11 @@ impl Workers {
 
     pub(crate) fn wait_for_room(&mut self, deadline: Instant) {
         self.production.wait_for_room(deadline);
+    }
+
+    /// Executes some of what is handed out on this thread; `false` if nothing is left to be taken.
+    pub(crate) fn help(&mut self) -> bool {
+        self.production.help()
     }
 
     pub(crate) fn wake_when_quiet(&self) -> bool {
