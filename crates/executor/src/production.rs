@@ -4,27 +4,30 @@
 //! what may yet be taken back: a transaction that lost a race runs again, and no other does.
 //!
 //! ```text
-//!  hand_out --> chain of its sender --+--> injector, by class --> worker: execute, commit --> outbox --> collect, cut
-//!               (nonces in order)     +--> lane of a contended key --^
+//!  hand_out --> senders ---------+--> batch ------------------> injector, --> worker: execute, --> outbox --> collect, cut
+//!            (nonces in order)   +--> lane of a contended key --^ by class       commit
 //! ```
 //!
 //! What cannot run beside others is given back to run alone: [`Stopped`] says why.
 
 mod attempt;
-mod chain;
+mod batch;
 mod contention;
 mod efficiency;
 mod injector;
 mod job;
 mod lane;
+mod ledger;
 mod length;
 mod metrics;
 mod outbox;
+mod route;
+mod senders;
 mod shared;
 mod worker;
 
 use std::{
-    collections::{VecDeque, hash_map::Entry},
+    collections::VecDeque,
     fmt::Debug,
     io,
     sync::Arc,
@@ -32,7 +35,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alloy_consensus::Transaction;
 use alloy_primitives::{Address, map::AddressMap};
 use crossbeam_utils::sync::Parker;
 use rapid_chainspec::ChainSpec;
@@ -45,17 +47,18 @@ pub use job::{CLASSES, Class, Job};
 pub use outbox::{Alone, Executed, StopReason, Stopped};
 
 use attempt::OnState;
-use chain::Chain;
-use contention::Contention;
-use injector::{Appetite, Injector, OWN};
-use job::Task;
-use length::Lengths;
+use batch::{Batch, OpenBatch, RUN_MAX};
+use injector::{Appetite, Injector, OWN, Runnable};
+use job::{Length, Task};
+use ledger::Ledger;
 use metrics::Metrics;
-use outbox::Outcome;
+use outbox::{Lost, Outcome};
+use route::{Route, Router};
+use senders::Senders;
 use shared::Shared;
 use worker::{Own, Waiting, Worker};
 
-/// Transactions handed out at a time for each worker: enough that none waits for the thread that hands out, few enough
+/// Transactions that workers have at a time, for each of them: enough that none waits for the thread that hands out, few enough
 /// that what is urgent is not behind many.
 const HANDED_OUT_PER_WORKER: usize = 32;
 
@@ -64,6 +67,9 @@ const OWN_SHARE: Duration = Duration::from_micros(200);
 
 /// Classes that may be handed out beyond that, as many again: what is urgent does not wait for room.
 const URGENT_CLASSES: usize = 2;
+
+/// As many times that may be handed out in all: what waits for others of its sender keeps no worker busy.
+const WAITING_SHARE: usize = 4;
 
 /// Transactions that wait to run alone before nothing more is handed out.
 const ALONE_MAX: usize = 1_024;
@@ -98,32 +104,23 @@ pub struct Production<J> {
     state: State,
     parker: Parker,
     room: usize,
-    senders: AddressMap<Sender<J>>,
-    /// Handed out and not collected.
-    in_flight: usize,
-    /// Handed out since the start.
-    handed_out: usize,
-    in_flight_gas: Promised,
-    in_flight_bytes: usize,
+    senders: Senders<J>,
+    open: OpenBatch<J>,
+    ledger: Ledger,
+    /// Given to workers since the start.
+    given: usize,
     /// Executed and not cut.
     executed: Vec<Executed<J>>,
-    executed_gas: Promised,
-    executed_bytes: usize,
+    /// Memory for what is taken out of outboxes.
+    outcomes: Vec<Outcome<J>>,
+    lost: Vec<Lost<J>>,
     stopped: VecDeque<Stopped<J>>,
     alone: VecDeque<J>,
     /// Later transactions of those who wait to run alone: as many as whoever hands out may have of one sender.
     behind_alone: AddressMap<Vec<(J, Class)>>,
-    contention: Contention<J>,
-    lengths: Lengths,
+    router: Router<J>,
     efficiency: Efficiency,
     metrics: Metrics,
-}
-
-/// A sender of whom something is handed out.
-#[derive(Debug)]
-struct Sender<J> {
-    chain: Arc<Chain<J>>,
-    in_flight: usize,
 }
 
 impl<J: Job> Production<J> {
@@ -166,19 +163,17 @@ impl<J: Job> Production<J> {
             state: state.clone(),
             parker,
             room,
-            senders: AddressMap::default(),
-            in_flight: 0,
-            handed_out: 0,
-            in_flight_gas: Promised::default(),
-            in_flight_bytes: 0,
+            senders: Senders::default(),
+            open: OpenBatch::default(),
+            ledger: Ledger::default(),
+            given: 0,
             executed: Vec::new(),
-            executed_gas: Promised::default(),
-            executed_bytes: 0,
+            outcomes: Vec::new(),
+            lost: Vec::new(),
             stopped: VecDeque::new(),
             alone: VecDeque::new(),
             behind_alone: AddressMap::default(),
-            contention: Contention::new(workers),
-            lengths: Lengths::default(),
+            router: Router::new(workers),
             efficiency: Efficiency::of(workers),
             metrics: Metrics::new(),
         };
@@ -206,7 +201,7 @@ impl<J: Job> Production<J> {
         );
         self.state.withhold_for(environment.beneficiary);
         self.shared.enter_block(environment, pending_parent);
-        self.contention.decay();
+        self.router.decay();
     }
 
     /// The parent's hash is known, and what it changes is in the state.
@@ -224,148 +219,174 @@ impl<J: Job> Production<J> {
         } else {
             self.room
         };
-        self.in_flight < room && self.alone.len() < ALONE_MAX
+        let in_flight = self.ledger.in_flight;
+        in_flight - self.senders.waiting() < room
+            && in_flight < WAITING_SHARE * room
+            && self.alone.len() < ALONE_MAX
     }
 
     /// What is promised of the block to transactions that are handed out, and used by those that are executed and not cut.
     #[must_use]
     pub const fn promised(&self) -> Promised {
-        Promised {
-            gas: self.in_flight_gas.gas.saturating_add(self.executed_gas.gas),
-            blob_gas: self.in_flight_gas.blob_gas + self.executed_gas.blob_gas,
-        }
+        self.ledger.promised()
     }
 
     /// Transactions and their bytes that are handed out, or executed and not cut.
     #[must_use]
     pub const fn uncut(&self) -> (usize, usize) {
-        (
-            self.in_flight + self.executed.len(),
-            self.in_flight_bytes + self.executed_bytes,
-        )
+        (self.ledger.in_flight + self.executed.len(), self.ledger.bytes())
     }
 
     /// Bytes of the transactions that are executed and not cut.
     #[must_use]
     pub const fn executed_bytes(&self) -> usize {
-        self.executed_bytes
+        self.ledger.executed_bytes()
     }
 
-    /// Hands a transaction to the workers. Those of one sender are to be handed out by nonce.
+    /// Hands a transaction to the workers. Those of one sender are to be handed out by nonce. Some are kept back until there
+    /// are more of them, at most until the next call of anything else.
     pub fn hand_out(&mut self, job: J, class: Class) {
-        if let Some(behind) = self.behind_alone.get_mut(&job.sender()) {
+        let sender = job.sender();
+        if let Some(behind) = self.behind_alone.get_mut(&sender) {
             behind.push((job, class));
             return;
         }
-        if self.in_flight == 0 {
+        if self.ledger.in_flight == 0 {
             self.efficiency.busy(Instant::now());
         }
-        let transaction = job.transaction();
-        let task = Task {
-            class,
-            length: self.lengths.expect(transaction),
-            lane: self.contention.lane(transaction),
-            job,
+        self.ledger.handed_out(&job);
+        let task = Task { job, class };
+        let route = self.router.route(&task);
+        let open = match route {
+            Route::WithOthers => Some(self.open_for(class)),
+            Route::Lane(_) | Route::Long => None,
         };
-        self.count(&task.job);
-        let chain = match self.senders.entry(task.job.sender()) {
-            Entry::Occupied(entry) => {
-                let sender = entry.into_mut();
-                sender.in_flight += 1;
-                Arc::clone(&sender.chain)
-            }
-            Entry::Vacant(entry) => {
-                let sender = entry.insert(Sender {
-                    chain: Chain::new(),
-                    in_flight: 1,
-                });
-                Arc::clone(&sender.chain)
-            }
-        };
-        if chain.push(task.clone()) {
-            self.shared.make_ready(chain, &task);
+        if let Some(task) = self.senders.admit(sender, task, open) {
+            self.give(task, route);
         }
     }
 
-    fn count(&mut self, job: &J) {
-        self.in_flight += 1;
-        self.handed_out += 1;
-        add(&mut self.in_flight_gas, promise_of(job));
-        self.in_flight_bytes += job.encoded_len();
+    /// The batch that is open for transactions of this class.
+    fn open_for(&mut self, class: Class) -> u64 {
+        if !self.open.takes(class) {
+            self.close_batch();
+        }
+        self.open.number()
     }
 
-    fn uncount(&mut self, job: &J) {
-        self.in_flight -= 1;
-        subtract(&mut self.in_flight_gas, promise_of(job));
-        self.in_flight_bytes -= job.encoded_len();
-        if let Entry::Occupied(mut entry) = self.senders.entry(job.sender()) {
-            entry.get_mut().in_flight -= 1;
-            if entry.get().in_flight == 0 {
-                entry.remove();
+    /// Gives a transaction to the workers.
+    fn give(&mut self, task: Task<J>, route: Route<J>) {
+        self.given += 1;
+        match route {
+            Route::Lane(lane) => {
+                let class = task.class;
+                if lane.enter(task) {
+                    let runnable = Runnable::Lane(lane, class);
+                    self.shared.injector.push(runnable, class, Length::Short);
+                }
             }
+            Route::Long => self.push(Batch::of(VecDeque::from([task]), Length::Long)),
+            Route::WithOthers => {
+                let is_complete = self.open.push(task);
+                // Nobody is to wait while others collect.
+                if is_complete || self.ledger.in_flight < 2 * self.shared.outboxes.len() {
+                    self.close_batch();
+                }
+            }
+        }
+    }
+
+    fn close_batch(&mut self) {
+        if let Some(batch) = self.open.close() {
+            self.push(batch);
+        }
+    }
+
+    fn push(&self, batch: Batch<J>) {
+        let (class, length) = (batch.class, batch.length);
+        self.shared.injector.push(Runnable::Batch(batch), class, length);
+    }
+
+    /// One of a sender's is done, so later ones may be next: many together, where nothing is known of them.
+    fn let_go(&mut self, sender: Address) {
+        let Some(first) = self.senders.done(&sender) else {
+            return;
+        };
+        match self.router.route(&first) {
+            Route::WithOthers => {
+                let class = first.class;
+                let mut run = VecDeque::from([first]);
+                while run.len() < RUN_MAX
+                    && let Some(next) = self.senders.next(&sender)
+                    && next.class == class
+                    && matches!(self.router.route(next), Route::WithOthers)
+                {
+                    run.extend(self.senders.take_next(&sender));
+                }
+                self.given += run.len();
+                self.push(Batch::of(run, Length::Short));
+            }
+            route => self.give(first, route),
         }
     }
 
     // ---- getting back
 
-    /// Takes what the workers have done. Never waits.
+    /// Takes what the workers have done, and gives them what was kept back. Never waits.
     pub fn collect(&mut self) {
-        if self.in_flight == 0 {
+        self.close_batch();
+        if self.ledger.in_flight == 0 {
             return;
         }
+        let now = Instant::now();
+        let mut outcomes = std::mem::take(&mut self.outcomes);
         for worker in 0..self.shared.outboxes.len() {
-            let (outcomes, lost, worked) = {
-                let mut outbox = self.shared.outboxes[worker].lock();
-                let outcomes = std::mem::take(&mut outbox.outcomes);
-                (outcomes, outbox.take_lost(), std::mem::take(&mut outbox.worked))
-            };
+            let worked = self.shared.outboxes[worker]
+                .lock()
+                .empty_into(&mut outcomes, &mut self.lost);
             self.efficiency.worked(worked);
-            for lost in lost {
-                self.metrics.lost.increment(1);
-                self.efficiency
-                    .lost(Duration::from_nanos(lost.nanoseconds.into()));
-                self.contention
-                    .lost(lost.key, lost.job.transaction(), lost.nanoseconds);
-            }
-            for outcome in outcomes {
+            self.learn();
+            for outcome in outcomes.drain(..) {
                 match outcome {
-                    Outcome::Executed(executed) => self.executed(executed),
+                    Outcome::Executed(executed) => self.executed(executed, now),
                     Outcome::Stopped(stop) => self.stopped(stop),
                 }
             }
         }
-        if self.in_flight == 0 {
+        self.outcomes = outcomes;
+        self.close_batch();
+        if self.ledger.in_flight == 0 {
             self.efficiency.idle();
         }
-        self.metrics.lanes.set(self.contention.lanes() as f64);
+        self.metrics.lanes.set(self.router.lanes() as f64);
     }
 
-    fn executed(&mut self, executed: Executed<J>) {
-        let transaction = executed.job.transaction();
-        self.lengths.note(transaction, executed.nanoseconds);
+    fn learn(&mut self) {
+        for lost in self.lost.drain(..) {
+            self.metrics.lost.increment(1);
+            self.efficiency
+                .lost(Duration::from_nanos(lost.nanoseconds.into()));
+            self.router.lost(&lost);
+        }
+    }
+
+    fn executed(&mut self, executed: Executed<J>, now: Instant) {
+        self.router.executed(&executed.job, executed.nanoseconds);
         let took = Duration::from_nanos(executed.nanoseconds.into());
-        self.efficiency.executed(took, Instant::now());
-        self.uncount(&executed.job);
-        add(
-            &mut self.executed_gas,
-            Promised {
-                gas: executed.result.tx_gas_used(),
-                blob_gas: transaction.blob_gas_used().unwrap_or_default(),
-            },
-        );
-        self.executed_bytes += executed.job.encoded_len();
+        self.efficiency.executed(took, now);
+        self.ledger.collected(&executed.job);
+        self.ledger.executed(&executed);
+        let sender = executed.job.sender();
         self.executed.push(executed);
+        self.let_go(sender);
     }
 
     fn stopped(&mut self, stop: outbox::Stop<J>) {
         let sender = stop.job.sender();
-        let behind = self
-            .senders
-            .get(&sender)
-            .map_or_else(Vec::new, |sender| sender.chain.withdraw());
-        self.uncount(&stop.job);
-        behind.iter().for_each(|task| self.uncount(&task.job));
-        self.shared.are_done(behind.len());
+        let mut behind = stop.successors;
+        behind.extend(self.senders.forget(&sender));
+        self.ledger.collected(&stop.job);
+        behind.iter().for_each(|task| self.ledger.collected(&task.job));
         if let StopReason::Alone(why) = stop.reason {
             self.metrics.alone[why as usize].increment(1);
             self.behind_alone.insert(
@@ -397,16 +418,7 @@ impl<J: Job> Production<J> {
             .extract_if(.., |executed| executed.sequence > version)
             .collect();
         of_version.sort_unstable_by_key(|executed| executed.sequence);
-        for executed in &of_version {
-            subtract(
-                &mut self.executed_gas,
-                Promised {
-                    gas: executed.result.tx_gas_used(),
-                    blob_gas: executed.job.transaction().blob_gas_used().unwrap_or_default(),
-                },
-            );
-            self.executed_bytes -= executed.job.encoded_len();
-        }
+        of_version.iter().for_each(|executed| self.ledger.cut(executed));
         (version, of_version)
     }
 
@@ -435,27 +447,29 @@ impl<J: Job> Production<J> {
     /// Whether no worker has anything.
     #[must_use]
     pub const fn is_quiet(&self) -> bool {
-        self.in_flight == 0
+        self.ledger.in_flight == 0
     }
 
     /// Works until no worker has anything. What runs, runs to its end.
     pub fn quiet(&mut self) {
         self.collect();
-        while self.in_flight > 0 {
-            self.work_until(self.handed_out, None);
+        while self.ledger.in_flight > 0 {
+            self.work_until(self.given, None);
             self.collect();
         }
     }
 
-    /// Works until half of what is handed out is done, something stopped, the deadline, or it is time to look around.
+    /// Works until half of what workers have is done, something stopped, the deadline, or it is time to look around.
     pub fn wait_for_room(&mut self, deadline: Instant) {
-        let done = self.handed_out - self.in_flight;
-        self.work_until(done + self.in_flight.div_ceil(2), Some(deadline));
+        self.close_batch();
+        let out = self.ledger.in_flight - self.senders.waiting();
+        self.work_until(self.given - out / 2, Some(deadline));
         self.collect();
     }
 
     /// Works for a moment, if something is ready; `false` if nothing is.
     pub fn help(&mut self) -> bool {
+        self.close_batch();
         let helped = self.own.work().is_some();
         self.own.pause();
         helped
@@ -470,7 +484,7 @@ impl<J: Job> Production<J> {
                 Some(_) => break,
                 None => {
                     self.own.pause();
-                    if self.shared.wake_when_done(done) {
+                    if self.shared.wake_when_done(self.next_done(done)) {
                         let appetite = Appetite::of(OWN, self.shared.outboxes.len());
                         self.shared.injector.sleep(OWN, appetite, &self.parker, deadline);
                     }
@@ -481,9 +495,19 @@ impl<J: Job> Production<J> {
         self.own.pause();
     }
 
-    /// Asks for a wake-up when all that is handed out is done; `false` if it is.
-    pub fn wake_when_quiet(&self) -> bool {
-        self.in_flight > 0 && self.shared.wake_when_done(self.handed_out)
+    /// How many are to be done before it is worth waking up: the next, if others wait for it.
+    fn next_done(&self, done: usize) -> usize {
+        if self.senders.waiting() > 0 {
+            done.min(self.shared.done() + 1)
+        } else {
+            done
+        }
+    }
+
+    /// Asks for a wake-up when all that workers have is done; `false` if it is.
+    pub fn wake_when_quiet(&mut self) -> bool {
+        self.close_batch();
+        self.ledger.in_flight > 0 && self.shared.wake_when_done(self.next_done(self.given))
     }
 
     // ---- whether it pays
@@ -515,26 +539,7 @@ impl<J> Debug for Production<J> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Production")
             .field("workers", &self.threads.len())
-            .field("in_flight", &self.in_flight)
+            .field("in_flight", &self.ledger.in_flight)
             .finish_non_exhaustive()
     }
-}
-
-/// What a transaction may take of its block.
-fn promise_of(job: &impl Job) -> Promised {
-    let transaction = job.transaction();
-    Promised {
-        gas: transaction.gas_limit(),
-        blob_gas: transaction.blob_gas_used().unwrap_or_default(),
-    }
-}
-
-const fn add(sum: &mut Promised, more: Promised) {
-    sum.gas = sum.gas.saturating_add(more.gas);
-    sum.blob_gas += more.blob_gas;
-}
-
-const fn subtract(sum: &mut Promised, less: Promised) {
-    sum.gas -= less.gas;
-    sum.blob_gas -= less.blob_gas;
 }

@@ -30,7 +30,6 @@ use crate::{
 mod transactions;
 mod workers;
 
-
 use transactions::Popped;
 use workers::Workers;
 

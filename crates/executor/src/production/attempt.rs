@@ -12,7 +12,7 @@ use rapid_state::{Commit, Conflict, Credit, Newest, ReadSet, Recording, State, S
 use revm::context_interface::result::ExecutionResult;
 
 use super::{
-    job::{Job, Task},
+    job::Job,
     outbox::{Alone, Executed, Outcome, StopReason},
     shared::{Block, Shared},
 };
@@ -46,8 +46,8 @@ pub(crate) struct Post<'a, J> {
 
 /// Executes transactions for a worker; all of its state is the worker's own.
 pub(crate) trait Attempts<J: Job> {
-    /// Executes a transaction and commits it.
-    fn attempt(&mut self, post: Post<'_, J>, task: &Task<J>) -> Attempt;
+    /// Executes a transaction and commits it, and only then takes it.
+    fn attempt(&mut self, post: Post<'_, J>, job: &mut Option<J>) -> Attempt;
     /// Forgets everything that an execution may have left half done.
     fn start_over(&mut self);
 }
@@ -81,7 +81,7 @@ impl<H: BlockHashes + Clone + Debug> OnState<H> {
     }
 
     /// Enters the block that is in execution, if it did not.
-    fn in_block<J: Clone>(&mut self, shared: &Shared<J>) {
+    fn in_block<J>(&mut self, shared: &Shared<J>) {
         if let Some((generation, block)) = shared.new_block(self.generation) {
             self.enter(shared, &block);
             self.generation = generation;
@@ -96,7 +96,7 @@ impl<H: BlockHashes + Clone + Debug> OnState<H> {
         }
     }
 
-    fn enter<J: Clone>(&mut self, shared: &Shared<J>, block: &Block) {
+    fn enter<J>(&mut self, shared: &Shared<J>, block: &Block) {
         let executor = self.executor.get_or_insert_with(|| {
             let database = StateDb::new(self.state.recording(), self.hashes.clone());
             TransactionExecutor::new(&shared.spec, &block.environment, database, &self.compiler)
@@ -191,7 +191,14 @@ impl<H: BlockHashes + Clone + Debug> OnState<H> {
         })
     }
 
-    fn commit<J: Job>(&mut self, post: Post<'_, J>, job: &J, reads: &ReadSet, done: Done) -> Verdict {
+    /// Commits what was done, and takes the transaction then.
+    fn commit<J: Job>(
+        &mut self,
+        post: Post<'_, J>,
+        job: &mut Option<J>,
+        reads: &ReadSet,
+        done: Done,
+    ) -> Verdict {
         let Done {
             result,
             mut changes,
@@ -222,7 +229,7 @@ impl<H: BlockHashes + Clone + Debug> OnState<H> {
         }
         let took = ended.duration_since(post.began).as_nanos();
         outbox.outcomes.push(Outcome::Executed(Executed {
-            job: job.clone(),
+            job: job.take().expect("it was executed"),
             sequence,
             result,
             changes,
@@ -234,9 +241,10 @@ impl<H: BlockHashes + Clone + Debug> OnState<H> {
 }
 
 impl<J: Job, H: BlockHashes + Clone + Debug> Attempts<J> for OnState<H> {
-    fn attempt(&mut self, post: Post<'_, J>, task: &Task<J>) -> Attempt {
+    fn attempt(&mut self, post: Post<'_, J>, job: &mut Option<J>) -> Attempt {
         self.in_block(post.shared);
-        let done = self.transfer(&task.job);
+        let given = job.as_ref().expect("a transaction is given");
+        let done = self.transfer(given);
         let executor = self.executor.as_mut().expect("a block was entered");
         let done = match done {
             Some(done) => Ok(done),
@@ -244,13 +252,13 @@ impl<J: Job, H: BlockHashes + Clone + Debug> Attempts<J> for OnState<H> {
                 // What looking for a transfer read does not count.
                 let looked_at = executor.database().state().take_reads();
                 executor.database().state().reuse(looked_at);
-                Self::execute(executor, &post.shared.spec, &task.job)
+                Self::execute(executor, &post.shared.spec, given)
             }
         };
         let reads = executor.database().state().take_reads();
         let ended = done.as_ref().map_or_else(|_| Instant::now(), |done| done.ended);
         let verdict = match done {
-            Ok(done) => self.commit(post, &task.job, &reads, done),
+            Ok(done) => self.commit(post, job, &reads, done),
             Err(ExecutionError::ParentHashPending(_)) => Verdict::Stopped(StopReason::AwaitsParentHash),
             Err(ExecutionError::BeneficiaryRead) => {
                 Verdict::Stopped(StopReason::Alone(Alone::ReadsBeneficiary))

@@ -13,7 +13,7 @@ use crossbeam_utils::sync::{Parker, Unparker};
 use parking_lot::Mutex;
 
 use super::{
-    chain::Chain,
+    batch::Batch,
     job::{CLASSES, Class, Length},
     lane::Lane,
 };
@@ -21,15 +21,15 @@ use super::{
 /// Something a worker can go on with.
 #[derive(Debug)]
 pub(crate) enum Runnable<J> {
-    /// The transactions of one sender.
-    Chain(Arc<Chain<J>>),
-    /// The chains that wait for one contended key, from the queue of this class.
+    /// Transactions that nothing is known of.
+    Batch(Batch<J>),
+    /// Those that wait for one contended key, from the queue of this class.
     Lane(Arc<Lane<J>>, Class),
 }
 
 /// Queues of what is ready, one per class, and one per class for what may take long.
 ///
-/// Bounded by what is handed out: a chain or lane is in at most one queue at a time.
+/// Bounded by what is handed out: a batch is in one queue, and a lane in each at most once.
 #[derive(Debug)]
 pub(crate) struct Injector<J> {
     short: [ArrayQueue<Runnable<J>>; CLASSES],
@@ -57,7 +57,7 @@ pub(crate) enum Appetite {
 }
 
 impl<J> Injector<J> {
-    /// Room for this many chains and lanes in each class.
+    /// Room for this many batches and lanes in each class.
     pub(crate) fn new(capacity: usize) -> Self {
         let queues = || std::array::from_fn(|_| ArrayQueue::new(capacity));
         Self {
@@ -77,7 +77,7 @@ impl<J> Injector<J> {
         };
         assert!(
             queues[class.index()].push(runnable).is_ok(),
-            "as many places as there can be chains and lanes"
+            "as many places as there can be batches and lanes"
         );
         if self.sleepers.load(SeqCst) > 0 {
             self.wake_for(length);

@@ -6,8 +6,6 @@ use alloy_eips::Encodable2718;
 use alloy_primitives::Address;
 use rapid_primitives::TransactionSigned;
 
-use super::lane::Lane;
-
 /// Classes that workers tell apart, highest first; the pool's lanes.
 pub const CLASSES: usize = 5;
 
@@ -67,11 +65,8 @@ pub(crate) enum Length {
 }
 
 /// A job on its way.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Task<J> {
     pub(crate) job: J,
     pub(crate) class: Class,
-    pub(crate) length: Length,
-    /// The lane it waits in, if what it is going to touch is contended.
-    pub(crate) lane: Option<Arc<Lane<J>>>,
 }

@@ -4,22 +4,18 @@ use std::{collections::VecDeque, sync::Arc};
 
 use parking_lot::Mutex;
 
-use super::{
-    chain::Chain,
-    job::{CLASSES, Class},
-};
+use super::job::{CLASSES, Class, Task};
 
-/// Chains whose next transaction is expected to touch one contended key, the most urgent first.
+/// Transactions that are expected to touch one contended key, the most urgent first.
 ///
-/// As with a [`Chain`], at most one worker runs a lane; the others leave their chains in it and go on. Whoever runs a lane
-/// holds nothing else and waits for nothing, so lanes cannot block each other. A lane is a guess: a wrong one costs
-/// parallelism, and a key touched outside of it costs a conflict.
+/// At most one worker runs a lane. Whoever runs a lane holds nothing else and waits for nothing, so lanes cannot block each
+/// other. A lane is a guess: a wrong one costs parallelism, and a key touched outside of it costs a conflict.
 #[derive(Debug)]
 pub(crate) struct Lane<J>(Mutex<State<J>>);
 
 #[derive(Debug)]
 struct State<J> {
-    waiting: [VecDeque<Arc<Chain<J>>>; CLASSES],
+    waiting: [VecDeque<Task<J>>; CLASSES],
     /// Whether a worker runs it.
     runs: bool,
     /// Classes in whose queues it is.
@@ -35,11 +31,12 @@ impl<J> Lane<J> {
         })))
     }
 
-    /// Leaves a chain; `true` if the lane is to be put into the queue of this class, so that somebody finds it.
+    /// Leaves a transaction; `true` if the lane is to be put into the queue of its class, so that somebody finds it.
     #[must_use]
-    pub(crate) fn enter(&self, chain: Arc<Chain<J>>, class: Class) -> bool {
+    pub(crate) fn enter(&self, task: Task<J>) -> bool {
+        let class = task.class;
         let mut state = self.0.lock();
-        state.waiting[class.index()].push_back(chain);
+        state.waiting[class.index()].push_back(task);
         !state.runs && state.queue(class)
     }
 
@@ -53,8 +50,8 @@ impl<J> Lane<J> {
         begins
     }
 
-    /// The next chain, for the worker that runs the lane; `None` gives the lane back.
-    pub(crate) fn next(&self) -> Option<Arc<Chain<J>>> {
+    /// The next transaction, for the worker that runs the lane; `None` gives the lane back.
+    pub(crate) fn next(&self) -> Option<Task<J>> {
         let mut state = self.0.lock();
         let next = state.first().and_then(|class| state.waiting[class].pop_front());
         state.runs = next.is_some();
@@ -90,23 +87,19 @@ mod tests {
 
     #[test]
     fn a_lane_is_found_by_one_worker_and_runs_the_most_urgent_first() {
-        let lane = Lane::<()>::new();
+        let lane = Lane::new();
         let (low, high) = (Class::new(3), Class::new(1));
-        let chains = [Chain::new(), Chain::new(), Chain::new()];
-        assert!(lane.enter(Arc::clone(&chains[0]), low));
-        assert!(!lane.enter(Arc::clone(&chains[1]), low), "it is in that queue");
-        assert!(
-            lane.enter(Arc::clone(&chains[2]), high),
-            "and has to be in a better one"
-        );
+        let task = |job, class| Task { job, class };
+        assert!(lane.enter(task(0, low)));
+        assert!(!lane.enter(task(1, low)), "it is in that queue");
+        assert!(lane.enter(task(2, high)), "and has to be in a better one");
         assert!(lane.begin(high));
         assert!(!lane.begin(low), "somebody has it");
-        assert!(Arc::ptr_eq(&lane.next().unwrap(), &chains[2]));
-        assert!(Arc::ptr_eq(&lane.next().unwrap(), &chains[0]));
+        let next = || lane.next().map(|task| task.job);
+        assert_eq!((next(), next()), (Some(2), Some(0)));
         assert_eq!(lane.yield_up(), Some(low));
         assert!(lane.begin(low));
-        assert!(Arc::ptr_eq(&lane.next().unwrap(), &chains[1]));
-        assert!(lane.next().is_none());
+        assert_eq!((next(), next()), (Some(1), None));
         assert_eq!(lane.yield_up(), None);
         assert!(!lane.begin(high), "nothing waits");
     }

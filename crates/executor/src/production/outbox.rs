@@ -8,6 +8,8 @@ use rapid_primitives::{AccountChange, CommitSequence};
 use rapid_state::StateKey;
 use revm::context_interface::result::ExecutionResult;
 
+use super::job::Task;
+
 /// Conflicts a worker tells of between two looks at its outbox: enough to learn from.
 const CONFLICTS_MAX: usize = 64;
 
@@ -82,6 +84,8 @@ pub(crate) enum Outcome<J> {
 pub(crate) struct Stop<J> {
     pub(crate) job: J,
     pub(crate) reason: StopReason,
+    /// Later ones of its sender that the worker had.
+    pub(crate) successors: Vec<Task<J>>,
 }
 
 /// One worker's, emptied by the thread that hands out.
@@ -111,7 +115,10 @@ impl<J> Outbox<J> {
         }
     }
 
-    pub(crate) fn take_lost(&mut self) -> Vec<Lost<J>> {
-        std::mem::take(&mut self.lost)
+    /// Empties it into vectors that are empty, whose memory it keeps.
+    pub(crate) fn empty_into(&mut self, outcomes: &mut Vec<Outcome<J>>, lost: &mut Vec<Lost<J>>) -> Duration {
+        std::mem::swap(&mut self.outcomes, outcomes);
+        std::mem::swap(&mut self.lost, lost);
+        std::mem::take(&mut self.worked)
     }
 }

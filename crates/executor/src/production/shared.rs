@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use rapid_chainspec::ChainSpec;
 use rapid_primitives::BlockEnvironment;
 
-use super::{chain::Chain, injector::Injector, injector::Runnable, job::Task, outbox::Outbox};
+use super::{injector::Injector, outbox::Outbox};
 
 /// No number of a block: the hash of every ancestor is known.
 const NONE_PENDING: u64 = u64::MAX;
@@ -43,7 +43,7 @@ pub(crate) struct Block {
     pub(crate) environment: BlockEnvironment,
 }
 
-impl<J: Clone> Shared<J> {
+impl<J> Shared<J> {
     pub(crate) fn new(
         spec: Arc<ChainSpec>,
         injector: Injector<J>,
@@ -88,24 +88,6 @@ impl<J: Clone> Shared<J> {
         Some(self.pending_parent.load(Acquire)).filter(|number| *number != NONE_PENDING)
     }
 
-    /// Puts a chain where whoever is free finds it; `first` is the transaction it goes on with.
-    pub(crate) fn make_ready(&self, chain: Arc<Chain<J>>, first: &Task<J>) {
-        match &first.lane {
-            None => self
-                .injector
-                .push(Runnable::Chain(chain), first.class, first.length),
-            Some(lane) => {
-                if lane.enter(chain, first.class) {
-                    self.injector.push(
-                        Runnable::Lane(Arc::clone(lane), first.class),
-                        first.class,
-                        first.length,
-                    );
-                }
-            }
-        }
-    }
-
     /// A worker is done with so many transactions.
     pub(crate) fn are_done(&self, count: usize) {
         let done = self.done.fetch_add(count, SeqCst) + count;
@@ -127,7 +109,12 @@ impl<J: Clone> Shared<J> {
 
     /// Whether so many are done.
     pub(crate) fn has_done(&self, count: usize) -> bool {
-        self.done.load(Acquire) >= count
+        self.done() >= count
+    }
+
+    /// How many are done.
+    pub(crate) fn done(&self) -> usize {
+        self.done.load(Acquire)
     }
 
     /// Asks to be woken when so many are done; `false` if they are.

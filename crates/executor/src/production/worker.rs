@@ -9,26 +9,26 @@ use std::{
 };
 
 use crossbeam_utils::sync::Parker;
+use rapid_state::StateKey;
 
 use super::{
     attempt::{Attempts, Post, Verdict},
-    chain::{Chain, Next},
-    injector::{Appetite, OWN, Runnable},
-    job::{Class, Job, Length, Task},
+    batch::Batch,
+    injector::{Appetite, Runnable},
+    job::{Class, Job, Length},
     lane::Lane,
     outbox::{Alone, Lost, Outbox, Outcome, Stop, StopReason},
     shared::Shared,
 };
 
-/// Transactions that a worker runs of one chain or lane before it looks whether something else is more urgent: the others'
-/// wait is bounded by this many short ones.
-const RUN_MAX: usize = 16;
+/// Transactions that a worker runs of one lane before others have their turn.
+const LANE_RUN_MAX: usize = 16;
+
+/// Executions after which a worker tells how much time it used.
+const UNTOLD_MAX: usize = 32;
 
 /// Races that a transaction may lose before it has to run alone.
 const LOST_MAX: u32 = 8;
-
-/// The same for the thread that hands out: it has to see to what is due, and to what the others go on with.
-const OWN_RUN_MAX: usize = 4;
 
 /// How long a worker looks for something to do before it sleeps, where it may.
 const SPIN: Duration = Duration::from_micros(20);
@@ -53,7 +53,6 @@ pub(crate) trait Own {
 pub(crate) struct Worker<J, A> {
     number: usize,
     appetite: Appetite,
-    run_max: usize,
     waiting: Waiting,
     shared: Arc<Shared<J>>,
     attempts: A,
@@ -70,7 +69,6 @@ impl<J: Job, A: Attempts<J>> Worker<J, A> {
         Self {
             number,
             appetite: Appetite::of(number, shared.outboxes.len()),
-            run_max: if number == OWN { OWN_RUN_MAX } else { RUN_MAX },
             waiting,
             shared,
             attempts,
@@ -120,7 +118,7 @@ impl<J: Job, A: Attempts<J>> Worker<J, A> {
 
     fn go_on_with(&mut self, runnable: Runnable<J>) {
         match runnable {
-            Runnable::Chain(chain) => self.run_chain(chain),
+            Runnable::Batch(batch) => self.run_batch(batch),
             Runnable::Lane(lane, class) => {
                 if lane.begin(class) {
                     self.run_lane(&lane);
@@ -129,34 +127,42 @@ impl<J: Job, A: Attempts<J>> Worker<J, A> {
         }
     }
 
-    /// Runs a chain until it is at rest, has to wait elsewhere, or others had to wait long enough.
-    fn run_chain(&mut self, chain: Arc<Chain<J>>) {
-        let mut next = chain.first();
-        for _ in 0..self.run_max {
-            let Next::Task(task) = next else { return };
-            if task.lane.is_some() || self.shared.injector.has_above(task.class) {
-                return self.shared.make_ready(chain, &task);
+    /// Runs a batch until something more urgent is ready.
+    fn run_batch(&mut self, mut batch: Batch<J>) {
+        let before = batch.tasks.len();
+        while let Some(task) = batch.tasks.pop_front() {
+            if let Some((job, reason)) = self.execute(task.job) {
+                let successors = batch.take_of(&job.sender());
+                self.stop(Stop {
+                    job,
+                    reason,
+                    successors,
+                });
             }
-            match self.execute(&chain, &task) {
-                After::Goes => next = chain.ended(),
-                After::Stopped => return,
+            if !batch.tasks.is_empty() && self.shared.injector.has_above(batch.class) {
+                break;
             }
         }
-        if let Next::Task(task) = next {
-            self.shared.make_ready(chain, &task);
+        let after = batch.tasks.len();
+        if after > 0 {
+            let (class, length) = (batch.class, batch.length);
+            self.shared.injector.push(Runnable::Batch(batch), class, length);
         }
+        self.shared.are_done(before - after);
     }
 
-    /// Runs the first transactions of the chains in a lane. What comes after them in their chains goes its own way.
+    /// Runs the transactions in a lane.
     fn run_lane(&mut self, lane: &Arc<Lane<J>>) {
-        for _ in 0..self.run_max {
-            let Some(chain) = lane.next() else { return };
-            if let Next::Task(task) = chain.first()
-                && self.execute(&chain, &task) == After::Goes
-                && let Next::Task(next) = chain.ended()
-            {
-                self.shared.make_ready(chain, &next);
+        for _ in 0..LANE_RUN_MAX {
+            let Some(task) = lane.next() else { return };
+            if let Some((job, reason)) = self.execute(task.job) {
+                self.stop(Stop {
+                    job,
+                    reason,
+                    successors: Vec::new(),
+                });
             }
+            self.shared.are_done(1);
             if self.shared.injector.has_above(Class::new(usize::MAX)) {
                 break;
             }
@@ -167,7 +173,9 @@ impl<J: Job, A: Attempts<J>> Worker<J, A> {
         }
     }
 
-    fn execute(&mut self, chain: &Chain<J>, task: &Task<J>) -> After {
+    /// Executes a transaction until it commits; gives it back if it does not.
+    fn execute(&mut self, job: J) -> Option<(J, StopReason)> {
+        let mut job = Some(job);
         let mut lost = 0;
         loop {
             let post = Post {
@@ -175,33 +183,25 @@ impl<J: Job, A: Attempts<J>> Worker<J, A> {
                 worker: self.number,
                 began: self.at,
             };
-            let attempt = catch_unwind(AssertUnwindSafe(|| self.attempts.attempt(post, task)));
+            let attempt = catch_unwind(AssertUnwindSafe(|| self.attempts.attempt(post, &mut job)));
             let ended = attempt
                 .as_ref()
                 .map_or_else(|_| Instant::now(), |attempt| attempt.ended);
             let took = ended.duration_since(self.at).as_nanos();
             self.at = ended;
             self.untold += 1;
-            if self.untold >= RUN_MAX {
+            if self.untold >= UNTOLD_MAX {
                 self.tell_work();
             }
+            // Who committed it has it.
+            let left = job.take()?;
             let reason = match attempt.map(|attempt| attempt.verdict) {
-                Ok(Verdict::Committed) => {
-                    self.shared.are_done(1);
-                    return After::Goes;
-                }
+                Ok(Verdict::Committed) => return None,
                 Ok(Verdict::Lost(key)) => {
                     lost += 1;
-                    let job = task.job.clone();
-                    let nanoseconds = u32::try_from(took).unwrap_or(u32::MAX);
-                    self.outbox(|outbox| {
-                        outbox.lost(Lost {
-                            job,
-                            key,
-                            nanoseconds,
-                        })
-                    });
+                    self.tell_lost(&left, key, u32::try_from(took).unwrap_or(u32::MAX));
                     if lost < LOST_MAX {
+                        job = Some(left);
                         continue;
                     }
                     StopReason::Alone(Alone::LostRaces)
@@ -213,19 +213,22 @@ impl<J: Job, A: Attempts<J>> Worker<J, A> {
                     StopReason::Panicked
                 }
             };
-            self.stop(chain, task, reason);
-            return After::Stopped;
+            return Some((left, reason));
         }
     }
 
-    fn stop(&self, chain: &Chain<J>, task: &Task<J>, reason: StopReason) {
-        chain.stop();
-        let stopped = Stop {
-            job: task.job.clone(),
-            reason,
-        };
-        self.outbox(|outbox| outbox.outcomes.push(Outcome::Stopped(stopped)));
-        self.shared.are_done(1);
+    fn tell_lost(&self, job: &J, key: StateKey, nanoseconds: u32) {
+        self.outbox(|outbox| {
+            outbox.lost(Lost {
+                job: job.clone(),
+                key,
+                nanoseconds,
+            })
+        });
+    }
+
+    fn stop(&self, stop: Stop<J>) {
+        self.outbox(|outbox| outbox.outcomes.push(Outcome::Stopped(stop)));
         // Its successors wait for what becomes of it.
         self.shared.wake();
     }
@@ -260,13 +263,6 @@ impl<J: Job, A: Attempts<J>> Own for Worker<J, A> {
             self.tell_work();
         }
     }
-}
-
-/// What becomes of a chain after its first transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum After {
-    Goes,
-    Stopped,
 }
 
 fn thread_cpu_time() -> Duration {

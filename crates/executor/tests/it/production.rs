@@ -1,6 +1,12 @@
 //! Random transactions, executed by many workers in whatever order, against the same order one after the other.
 
-use std::{sync::Arc, thread};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    thread,
+};
 
 use alloy_primitives::{Address, U256};
 use rapid_evm::{BlockExecutor, Compiler, NoBlockHashes, StateDb};
@@ -243,16 +249,13 @@ fn the_order_of_the_commits_gives_the_same_one_after_the_other() {
     );
 }
 
-/// A transaction that breaks a worker in the middle of an execution.
+/// A transaction that breaks whoever looks at it while it is armed, once.
 #[derive(Clone)]
-struct Breaking(Signed, bool);
+struct Breaking(Signed, Arc<AtomicBool>);
 
 impl Job for Breaking {
     fn transaction(&self) -> &TransactionSigned {
-        let on_worker = thread::current()
-            .name()
-            .is_some_and(|name| name.starts_with("executor-"));
-        assert!(!(self.1 && on_worker), "it breaks the worker");
+        assert!(!self.1.swap(false, SeqCst), "it breaks the worker");
         self.0.transaction()
     }
 
@@ -265,8 +268,9 @@ impl Job for Breaking {
     }
 }
 
-#[test]
-fn what_breaks_a_worker_is_given_back_and_the_others_run() {
+/// Hands everything out, lets `work` see to it that it is done while the first transaction is armed, and looks at what
+/// came of it.
+fn break_a_worker(workers: usize, work: impl FnOnce(&mut Production<Breaking>)) {
     let bed = random_block(3, Fork::Osaka, 40);
     bed.parent.adopt(&bed.state).unwrap();
     let parts = ProductionParts {
@@ -275,18 +279,20 @@ fn what_breaks_a_worker_is_given_back_and_the_others_run() {
         hashes: NoBlockHashes,
         compiler: Compiler::none(),
     };
-    let config = ProductionConfig {
-        workers: 2,
-        spin: false,
-    };
+    let config = ProductionConfig { workers, spin: false };
     let mut production = Production::start(config, parts, || {}).unwrap();
     production.enter_block(bed.environment.clone(), None);
     let breaker = bed.senders[0];
-    for (index, (transaction, sender)) in bed.transactions.iter().zip(&bed.senders).enumerate() {
-        let job = Arc::new((transaction.clone(), *sender));
-        production.hand_out(Breaking(job, index == 0), Class::default());
+    let armed = Arc::new(AtomicBool::new(false));
+    let harmless = Arc::new(AtomicBool::new(false));
+    let others = (1..bed.senders.len()).filter(|index| bed.senders[*index] != breaker);
+    for index in others.chain([0]) {
+        let job = Arc::new((bed.transactions[index].clone(), bed.senders[index]));
+        let flag = if index == 0 { &armed } else { &harmless };
+        production.hand_out(Breaking(job, Arc::clone(flag)), Class::default());
     }
-    production.quiet();
+    armed.store(true, SeqCst);
+    work(&mut production);
     let (_, executed) = production.cut();
     assert!(!executed.is_empty(), "the workers live");
     assert!(executed.iter().all(|executed| executed.job.sender() != breaker));
@@ -295,8 +301,23 @@ fn what_breaks_a_worker_is_given_back_and_the_others_run() {
         if matches!(stopped.reason, StopReason::Panicked) {
             panicked += 1;
             assert_eq!(stopped.job.sender(), breaker);
-            assert!(stopped.successors.iter().all(|job| job.sender() == breaker));
         }
     }
     assert_eq!(panicked, 1);
+}
+
+#[test]
+fn what_breaks_the_thread_that_hands_out_is_given_back_and_the_others_run() {
+    break_a_worker(1, Production::quiet);
+}
+
+#[test]
+fn what_breaks_a_worker_is_given_back_and_the_others_run() {
+    // The last to be handed out is kept back until something is collected, and this thread executes nothing.
+    break_a_worker(2, |production| {
+        while !production.is_quiet() {
+            production.collect();
+            thread::yield_now();
+        }
+    });
 }

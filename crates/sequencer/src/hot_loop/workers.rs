@@ -1,10 +1,6 @@
 //! The workers as the loop sees them, and what it has to know of a block to use them.
 
-use std::{
-    sync::Arc,
-    thread::available_parallelism,
-    time::Instant,
-};
+use std::{sync::Arc, thread::available_parallelism, time::Instant};
 
 use alloy_primitives::Address;
 use rapid_chain::Chain;
@@ -180,7 +176,7 @@ impl Workers {
         self.production.help()
     }
 
-    pub(crate) fn wake_when_quiet(&self) -> bool {
+    pub(crate) fn wake_when_quiet(&mut self) -> bool {
         self.production.wake_when_quiet()
     }
 
