@@ -148,6 +148,11 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
         self.database().state()
     }
 
+    /// The state, for its owner to apply what was executed elsewhere.
+    pub fn state_mut(&mut self) -> &mut S {
+        self.database_mut().state_mut()
+    }
+
     /// Gives the state back.
     pub fn into_state(self) -> S {
         self.evm.into_database().into_state()

@@ -11,7 +11,7 @@ use alloy_primitives::{Address, U256};
 use parking_lot::Mutex;
 use rapid_evm::{BlockHashes, ExecutionError, Ran, TransactionExecutor, account_changes};
 use rapid_primitives::{Account, AccountChange};
-use rapid_state::{DraftReader, VersionGone};
+use rapid_state::{DraftReader, StateKey, VersionGone};
 use revm::{context_interface::result::ExecutionResult, state::EvmState};
 
 use crate::{
@@ -22,6 +22,9 @@ use crate::{
     transfer::{self, TransferRules, may_receive},
     validation::ValidationInput,
 };
+
+/// Transactions that are looked at before they are executed.
+const LOOK_AHEAD: usize = 8;
 
 /// No transaction.
 const NOBODY: usize = usize::MAX;
@@ -137,6 +140,9 @@ impl<'a, H: BlockHashes + Sync + Debug> Attempt<'a, H> {
         self.guarded(|lane| {
             let mut front = 0;
             while self.doubt.load(Relaxed) >= front && self.goes_on(lane) {
+                if front % LOOK_AHEAD == 0 {
+                    lane.look_ahead(front..front + LOOK_AHEAD);
+                }
                 let Some(position) = self.schedule.take_front(&mut front) else {
                     return;
                 };
@@ -149,6 +155,7 @@ impl<'a, H: BlockHashes + Sync + Debug> Attempt<'a, H> {
     pub(crate) fn work_on_longest(&self) {
         self.guarded(|lane| {
             while let Some(positions) = self.schedule.next_longest() {
+                lane.look_ahead(positions.iter().map(|position| *position as usize));
                 for position in positions {
                     if !self.goes_on(lane) {
                         return;
@@ -192,6 +199,8 @@ struct Lane<'b, 'a, H: BlockHashes + Debug> {
     /// For plain transfers, which need no EVM; `None` where they do.
     transfers: Option<TransferRules>,
     gas_spent: u64,
+    /// Keys that are asked for, in memory that is used again.
+    ahead: Vec<StateKey>,
 }
 
 impl<'b, 'a, H: BlockHashes + Sync + Debug> Lane<'b, 'a, H> {
@@ -205,7 +214,28 @@ impl<'b, 'a, H: BlockHashes + Sync + Debug> Lane<'b, 'a, H> {
             transfers: TransferRules::of(input.environment, input.spec.chain_id(), executor.fork()),
             executor,
             gas_spent: 0,
+            ahead: Vec::with_capacity(2 * LOOK_AHEAD),
         }
+    }
+
+    /// Asks for what transactions begin with to be in the cache: what they are, who sends and who receives. One by one they
+    /// would wait for memory longer than plain transfers take.
+    fn look_ahead(&mut self, positions: impl Iterator<Item = usize>) {
+        let Attempt {
+            input, hints, base, ..
+        } = self.attempt;
+        self.ahead.clear();
+        for position in positions {
+            let Some((transaction, sender)) =
+                input.transactions.get(position).zip(input.senders.get(position))
+            else {
+                break;
+            };
+            self.ahead.push(StateKey::Account(*sender));
+            self.ahead.extend(transaction.to().map(StateKey::Account));
+        }
+        hints.touch_accounts(self.ahead.iter().map(StateKey::address));
+        base.prefetch(&self.ahead);
     }
 
     fn execute(&mut self, position: usize) {

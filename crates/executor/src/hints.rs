@@ -288,6 +288,23 @@ impl<'a> Hints<'a> {
         self.by_address.get(address).copied()
     }
 
+    /// Reads the claims about some accounts, so that they are in the cache: the reads do not wait for each other.
+    pub(crate) fn touch_accounts<'k>(&self, addresses: impl Iterator<Item = &'k Address>) {
+        let mut claims = 0;
+        for address in addresses {
+            if let Some(id) = self.account_id(address) {
+                let hint = &self.accounts[id as usize];
+                claims += hint.fates.len() + hint.slots.0 as usize;
+                claims += hint.nonces.first().map_or(0, |nonce| nonce.index() as usize);
+                claims += hint
+                    .balances
+                    .first()
+                    .map_or(0, |balance| balance.index() as usize);
+            }
+        }
+        std::hint::black_box(claims);
+    }
+
     /// The number of a slot.
     pub(crate) fn slot_id(&self, account: u32, slot: &U256) -> Option<u32> {
         self.by_slot.get(&(account, *slot)).copied()

@@ -36,6 +36,7 @@ mod config;
 mod hinted_state;
 mod hints;
 mod in_order;
+mod net_parts;
 mod production;
 mod schedule;
 mod transfer;

@@ -19,9 +19,10 @@ use rapid_state::{Draft, DraftReader, VersionGone};
 use crate::{
     BlockHint, HintError, Workers,
     attempt::{Attempt, Effect, index_of},
-    hinted_state::StateKey,
+    hinted_state::{KeyId, StateKey},
     hints::{HintKind, Hints},
     in_order::InOrder,
+    net_parts::NetParts,
 };
 
 /// A block to validate.
@@ -173,6 +174,13 @@ struct Block<'a, H: BlockHashes + Debug> {
     before: Vec<AccountChange>,
 }
 
+/// Results that were taken up.
+struct Absorbed {
+    receipts: Vec<Receipt>,
+    /// What each transaction touched, if that is declared.
+    touched: Vec<Vec<KeyId>>,
+}
+
 /// A block that was executed.
 struct Finished {
     draft: Draft,
@@ -238,7 +246,7 @@ impl<'a, H: BlockHashes + Debug + Sync> Block<'a, H> {
             let receipts = InOrder::new(&attempt, &mut self.executor, &mut diff).run()?;
             return self.finish_in_order(receipts, diff);
         }
-        self.finish_claimed(&attempt)
+        self.finish_claimed(workers, &attempt)
     }
 
     fn finish_in_order(
@@ -260,31 +268,12 @@ impl<'a, H: BlockHashes + Debug + Sync> Block<'a, H> {
     }
 
     /// Every transaction did what is claimed.
-    fn finish_claimed(mut self, attempt: &Attempt<'a, H>) -> Result<Finished, ValidationError> {
-        let mut receipts = Vec::with_capacity(self.input.transactions.len());
-        let mut touched = Vec::new();
-        for (position, transaction) in self.input.transactions.iter().enumerate() {
-            let failed = |error| ValidationError::Transaction {
-                index: position,
-                error,
-            };
-            self.executor
-                .check_fits(transaction, Promised::default())
-                .map_err(failed)?;
-            let outcome = attempt.take_outcome(position).expect("nothing was left out");
-            debug_assert!(matches!(outcome.effect, Effect::Claimed), "there is no doubt");
-            let result = outcome.result.map_err(failed)?;
-            receipts.push(self.executor.absorb(transaction, result).map_err(failed)?);
-            if self.hints.kind == HintKind::Declared {
-                touched.push(outcome.reads.hinted);
-            }
-        }
-        // What precedes the transactions is in the draft already, and true whatever the hint says of it.
-        let transactions = 1..=self.input.last_index() - 1;
-        let net = collapse_between(self.hints.listed, self.hints.fates, transactions);
-        self.executor
-            .apply_changes(&net)
-            .map_err(ValidationError::Block)?;
+    fn finish_claimed(
+        mut self,
+        workers: &Workers,
+        attempt: &Attempt<'a, H>,
+    ) -> Result<Finished, ValidationError> {
+        let Absorbed { receipts, touched } = self.take_in_claimed(workers, attempt)?;
         let end = self.end()?;
         let edges = self.edges(&end);
         let diff_is_hinted = self.hints.agree_with_edges(&edges, self.input.last_index());
@@ -312,6 +301,62 @@ impl<'a, H: BlockHashes + Debug + Sync> Block<'a, H> {
             },
             ..self.finished(receipts)
         })
+    }
+
+    /// Takes up all results, and applies what they are claimed to have changed.
+    fn take_in_claimed(
+        &mut self,
+        workers: &Workers,
+        attempt: &Attempt<'a, H>,
+    ) -> Result<Absorbed, ValidationError> {
+        // What precedes the transactions is in the draft already, and true whatever the hint says of it.
+        let transactions = 1..=self.input.last_index() - 1;
+        let listed = self.hints.listed;
+        if !self.hints.fates.is_empty() {
+            let absorbed = self.absorb_claimed(attempt)?;
+            let net = collapse_between(listed, self.hints.fates, transactions);
+            self.executor
+                .apply_changes(&net)
+                .map_err(ValidationError::Block)?;
+            return Ok(absorbed);
+        }
+        let gone = |gone| ValidationError::Block(ExecutionError::State(gone));
+        let parts = self.executor.state().parts();
+        let parts = NetParts::new(listed, transactions, parts, self.base).map_err(gone)?;
+        let absorbed = workers.run(
+            || parts.work(),
+            || {
+                let absorbed = self.absorb_claimed(attempt);
+                parts.work();
+                absorbed
+            },
+        )?;
+        let parts = parts.finish().map_err(gone)?;
+        self.executor.state_mut().take_in(parts).map_err(gone)?;
+        Ok(absorbed)
+    }
+
+    /// Takes up the results of all transactions in their order.
+    fn absorb_claimed(&mut self, attempt: &Attempt<'a, H>) -> Result<Absorbed, ValidationError> {
+        let mut receipts = Vec::with_capacity(self.input.transactions.len());
+        let mut touched = Vec::new();
+        for (position, transaction) in self.input.transactions.iter().enumerate() {
+            let failed = |error| ValidationError::Transaction {
+                index: position,
+                error,
+            };
+            self.executor
+                .check_fits(transaction, Promised::default())
+                .map_err(failed)?;
+            let outcome = attempt.take_outcome(position).expect("nothing was left out");
+            debug_assert!(matches!(outcome.effect, Effect::Claimed), "there is no doubt");
+            let result = outcome.result.map_err(failed)?;
+            receipts.push(self.executor.absorb(transaction, result).map_err(failed)?);
+            if self.hints.kind == HintKind::Declared {
+                touched.push(outcome.reads.hinted);
+            }
+        }
+        Ok(Absorbed { receipts, touched })
     }
 
     fn end(&mut self) -> Result<BlockEnd, ValidationError> {

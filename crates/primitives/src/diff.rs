@@ -137,6 +137,17 @@ pub fn collapse_between(
     changes
 }
 
+/// The values of some slots by what was written at some indices, as [`collapse_between`] gives them for an account without
+/// fates. What was not written then is left out.
+#[must_use]
+pub fn collapse_slots(slots: &[SlotChanges], indices: &RangeInclusive<u32>) -> Vec<(U256, U256)> {
+    let values = slots.iter().filter_map(|slot| {
+        let last = last_of(&slot.changes, indices, |change| change.block_access_index)?;
+        Some((slot.slot, last.new_value))
+    });
+    values.collect()
+}
+
 /// The last of some changes, which are sorted by index, that is at one of these.
 fn last_of<'a, T>(
     changes: &'a [T],

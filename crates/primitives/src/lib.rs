@@ -23,7 +23,7 @@ mod state_access;
 
 pub use block::{Block, BlockBody, Header, Receipt, Recovered, SealedBlock, TransactionSigned};
 pub use change::{Account, AccountChange, CodeChange, Fate};
-pub use diff::{DiffBuilder, FateAt, StateDiff, collapse_between};
+pub use diff::{DiffBuilder, FateAt, StateDiff, collapse_between, collapse_slots};
 pub use environment::BlockEnvironment;
 pub use memory::{MemoryPressure, MemoryPressureCell};
 pub use mini_block::{

@@ -25,8 +25,10 @@ use crate::{
 };
 
 mod adoption;
+mod parts;
 mod reader;
 
+pub use parts::{DraftPart, DraftParts};
 pub use reader::DraftReader;
 
 /// Changes that may become canonical or vanish without a trace.
@@ -62,7 +64,7 @@ enum Base {
 /// An account that the draft has touched.
 #[derive(Clone, Copy, Debug)]
 struct DraftAccount {
-    /// `None` while it has not existed.
+    /// Of the entry that the draft reserved; `None` where the base has one, or while it has not existed.
     id: Option<u32>,
     /// In the base.
     before: Option<AccountRecord>,
@@ -268,20 +270,9 @@ impl Layer {
                 entry.insert(DraftAccount::untouched(before))
             }
         };
-        let mut after = account_after(change, account.after.as_ref());
-        if after.is_some() && account.id.is_none() {
-            account.id = Some(self.reserved.account(&change.address));
-        }
-        if let (Some(after), Some(id)) = (&mut after, account.id)
-            && after.storage.is_none()
-            && has_values(change)
-        {
-            after.storage = self.reserved.storage(id);
-        }
-        account.after = after;
-        match after {
-            Some(after) if !after.storage.is_none() => self.write_slots(after.storage, &change.storage),
-            _ => Ok(()),
+        match account.change(change, &mut self.reserved) {
+            Some(storage) => self.write_slots(storage, &change.storage),
+            None => Ok(()),
         }
     }
 
@@ -298,19 +289,15 @@ impl Layer {
                 Some(id) if !made_here => self.base.get_mut().slot_by_id(id)?,
                 _ => U256::ZERO,
             };
-            let id = match known {
-                // The version below has a value for it, so the entry stays.
-                Some(id) if !before.is_zero() => id,
-                _ if value.is_zero() => continue,
-                _ => self.reserved.slot(storage, slot),
-            };
             let written = DraftSlot {
                 storage,
                 slot: *slot,
                 before,
                 after: *value,
             };
-            self.slots.insert(id, written);
+            if let Some(id) = written.entry(known, &mut self.reserved) {
+                self.slots.insert(id, written);
+            }
         }
         Ok(())
     }
@@ -417,6 +404,35 @@ impl DraftAccount {
             id: None,
             before,
             after: before,
+        }
+    }
+
+    /// Changes the fields, and tells the storage that the change's slots go into, if they have one.
+    fn change(&mut self, change: &AccountChange, reserved: &mut Reservations) -> Option<StorageId> {
+        let mut after = account_after(change, self.after.as_ref());
+        let needs_storage = after.is_some_and(|after| after.storage.is_none()) && has_values(change);
+        // The version below has a value for it, so the entry stays.
+        if after.is_some() && self.id.is_none() && (self.before.is_none() || needs_storage) {
+            self.id = Some(reserved.account(&change.address));
+        }
+        if let (Some(after), Some(id), true) = (&mut after, self.id, needs_storage) {
+            after.storage = reserved.storage(id);
+        }
+        self.after = after;
+        after
+            .map(|after| after.storage)
+            .filter(|storage| !storage.is_none())
+    }
+}
+
+impl DraftSlot {
+    /// The entry of the slot, which may be `known`; `None` if it needs none, having no value before or after.
+    fn entry(&self, known: Option<u32>, reserved: &mut Reservations) -> Option<u32> {
+        match known {
+            // The version below has a value for it, so the entry stays.
+            Some(id) if !self.before.is_zero() => Some(id),
+            _ if self.after.is_zero() => None,
+            _ => Some(reserved.slot(self.storage, &self.slot)),
         }
     }
 }

@@ -83,7 +83,7 @@ mod writer;
 mod writers;
 
 pub use config::{DEFAULT_LEASED_BYTES, DEFAULT_RETAINED_BYTES, StateConfig};
-pub use draft::{Draft, DraftReader};
+pub use draft::{Draft, DraftPart, DraftParts, DraftReader};
 pub use error::{AdoptError, Conflict, StateKey, VersionGone};
 pub use read_set::{ReadSet, Recording};
 pub use region::OutOfMemory;

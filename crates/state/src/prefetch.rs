@@ -2,7 +2,7 @@
 //! each.
 
 use crate::{
-    Newest, Recording, StateKey,
+    DraftReader, Newest, Recording, StateKey,
     account::storage_of,
     storages::StorageId,
     table::Lookup,
@@ -53,6 +53,13 @@ impl Tables {
 }
 
 impl Newest {
+    /// Asks for keys that will be read soon to be in the cache, as [`Recording::prefetch`] does.
+    pub fn prefetch(&self, keys: &[StateKey]) {
+        self.tables().prefetch(keys);
+    }
+}
+
+impl DraftReader {
     /// Asks for keys that will be read soon to be in the cache, as [`Recording::prefetch`] does.
     pub fn prefetch(&self, keys: &[StateKey]) {
         self.tables().prefetch(keys);

@@ -59,6 +59,13 @@ impl Reservations {
         storage
     }
 
+    /// Takes over what others reserved in the same state.
+    pub(crate) fn absorb(&mut self, mut other: Self) {
+        self.accounts.append(&mut other.accounts);
+        self.slots.append(&mut other.slots);
+        self.storages.append(&mut other.storages);
+    }
+
     /// The storages that were made.
     pub(crate) fn storages(&self) -> &[StorageId] {
         &self.storages

@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, fmt::Debug, time::Instant};
 
+use alloy_consensus::Transaction;
 use alloy_primitives::U256;
 use rapid_chainspec::ChainSpec;
 use rapid_evm::{
@@ -46,6 +47,10 @@ pub(crate) struct Post<'a, J> {
 
 /// Executes transactions for a worker; all of its state is the worker's own.
 pub(crate) trait Attempts<J: Job> {
+    /// Asks for what transactions begin with to be in the cache.
+    fn look_ahead<'j>(&mut self, jobs: impl Iterator<Item = &'j J>)
+    where
+        J: 'j;
     /// Executes a transaction and commits it, and only then takes it.
     fn attempt(&mut self, post: Post<'_, J>, job: &mut Option<J>) -> Attempt;
     /// Forgets everything that an execution may have left half done.
@@ -62,6 +67,8 @@ pub(crate) struct OnState<H: BlockHashes + Debug> {
     generation: u64,
     executor: Option<TransactionExecutor<StateDb<Recording, H>>>,
     newest: Newest,
+    /// Keys that are asked for, in memory that is used again.
+    ahead: Vec<StateKey>,
     /// `None` where transfers are the EVM's.
     transfers: Option<TransferRules>,
 }
@@ -71,6 +78,7 @@ impl<H: BlockHashes + Clone + Debug> OnState<H> {
         Self {
             writer: state.writer(),
             newest: state.newest(),
+            ahead: Vec::new(),
             transfers: None,
             state,
             hashes,
@@ -241,6 +249,18 @@ impl<H: BlockHashes + Clone + Debug> OnState<H> {
 }
 
 impl<J: Job, H: BlockHashes + Clone + Debug> Attempts<J> for OnState<H> {
+    fn look_ahead<'j>(&mut self, jobs: impl Iterator<Item = &'j J>)
+    where
+        J: 'j,
+    {
+        self.ahead.clear();
+        for job in jobs {
+            self.ahead.push(StateKey::Account(job.sender()));
+            self.ahead.extend(job.transaction().to().map(StateKey::Account));
+        }
+        self.newest.prefetch(&self.ahead);
+    }
+
     fn attempt(&mut self, post: Post<'_, J>, job: &mut Option<J>) -> Attempt {
         self.in_block(post.shared);
         let given = job.as_ref().expect("a transaction is given");

@@ -52,8 +52,10 @@ struct Sleeper {
 pub(crate) enum Appetite {
     /// Short transactions only.
     Short,
-    /// Everything.
+    /// Everything; of one class the short ones first.
     Any,
+    /// Everything; of one class the long ones first. Every other time, so that neither kind waits for ever.
+    AnyLongFirst,
 }
 
 impl<J> Injector<J> {
@@ -87,13 +89,14 @@ impl<J> Injector<J> {
     /// Takes the most urgent that is ready.
     pub(crate) fn pop(&self, appetite: Appetite) -> Option<Runnable<J>> {
         for class in 0..CLASSES {
-            if let Some(runnable) = self.short[class].pop() {
-                return Some(runnable);
-            }
-            if appetite == Appetite::Any
-                && let Some(runnable) = self.long[class].pop()
-            {
-                return Some(runnable);
+            let (short, long) = (&self.short[class], &self.long[class]);
+            let popped = match appetite {
+                Appetite::Short => short.pop(),
+                Appetite::Any => short.pop().or_else(|| long.pop()),
+                Appetite::AnyLongFirst => long.pop().or_else(|| short.pop()),
+            };
+            if popped.is_some() {
+                return popped;
             }
         }
         None
@@ -145,7 +148,7 @@ impl<J> Injector<J> {
 
     fn has_any(&self, appetite: Appetite) -> bool {
         let any = |queues: &[ArrayQueue<Runnable<J>>]| queues.iter().any(|queue| !queue.is_empty());
-        any(&self.short) || (appetite == Appetite::Any && any(&self.long))
+        any(&self.short) || (appetite != Appetite::Short && any(&self.long))
     }
 
     /// Takes a worker off the list of sleepers, if nobody did.
@@ -160,7 +163,7 @@ impl<J> Injector<J> {
     /// Wakes one worker that takes what was pushed.
     fn wake_for(&self, length: Length) {
         let mut asleep = self.asleep.lock();
-        let fits = |sleeper: &Sleeper| length == Length::Short || sleeper.appetite == Appetite::Any;
+        let fits = |sleeper: &Sleeper| length == Length::Short || sleeper.appetite != Appetite::Short;
         if let Some(position) = asleep.iter().rposition(fits) {
             let sleeper = asleep.swap_remove(position);
             self.sleepers.fetch_sub(1, SeqCst);
@@ -181,5 +184,65 @@ impl Appetite {
         } else {
             Self::Any
         }
+    }
+
+    /// What it takes the next time.
+    pub(crate) const fn next(self) -> Self {
+        match self {
+            Self::Short => Self::Short,
+            Self::Any => Self::AnyLongFirst,
+            Self::AnyLongFirst => Self::Any,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    /// Which were taken: long or short, by the class.
+    fn popped(injector: &Injector<()>, appetite: &mut Appetite) -> Option<(usize, Length)> {
+        let runnable = injector.pop(*appetite);
+        *appetite = appetite.next();
+        let Runnable::Batch(batch) = runnable? else {
+            return None;
+        };
+        Some((batch.class.index(), batch.length))
+    }
+
+    #[test]
+    fn long_ones_wait_neither_for_ever_nor_keep_others_waiting() {
+        let injector = Injector::new(16);
+        let (high, low) = (Class::new(0), Class::new(2));
+        for (class, length) in [(low, Length::Long), (low, Length::Short)].repeat(3) {
+            let batch = Batch {
+                tasks: VecDeque::new(),
+                class,
+                length,
+            };
+            injector.push(Runnable::Batch(batch), class, length);
+        }
+        let urgent = Batch {
+            tasks: VecDeque::new(),
+            class: high,
+            length: Length::Long,
+        };
+        injector.push(Runnable::Batch(urgent), high, Length::Long);
+        let (mut short, mut any) = (Appetite::of(OWN, 2), Appetite::of(1, 2));
+        assert_eq!(popped(&injector, &mut short), Some((2, Length::Short)));
+        assert_eq!(
+            popped(&injector, &mut any),
+            Some((0, Length::Long)),
+            "the most urgent"
+        );
+        let mut taken = Vec::new();
+        while let Some((_, length)) = popped(&injector, &mut any) {
+            taken.push(length);
+        }
+        use Length::{Long, Short};
+        assert_eq!(taken, [Long, Short, Long, Short, Long]);
+        assert_eq!(popped(&injector, &mut short), None);
     }
 }

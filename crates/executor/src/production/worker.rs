@@ -24,6 +24,9 @@ use super::{
 /// Transactions that a worker runs of one lane before others have their turn.
 const LANE_RUN_MAX: usize = 16;
 
+/// Transactions in a batch from which looking at them before is quicker than waiting for memory at each.
+const LOOK_AHEAD_MIN: usize = 4;
+
 /// Executions after which a worker tells how much time it used.
 const UNTOLD_MAX: usize = 32;
 
@@ -98,7 +101,8 @@ impl<J: Job, A: Attempts<J>> Worker<J, A> {
         }
     }
 
-    fn find(&self) -> Option<Runnable<J>> {
+    fn find(&mut self) -> Option<Runnable<J>> {
+        self.appetite = self.appetite.next();
         let found = self.shared.injector.pop(self.appetite);
         if found.is_some() || self.waiting == Waiting::Sleep {
             return found;
@@ -130,6 +134,10 @@ impl<J: Job, A: Attempts<J>> Worker<J, A> {
     /// Runs a batch until something more urgent is ready.
     fn run_batch(&mut self, mut batch: Batch<J>) {
         let before = batch.tasks.len();
+        if before >= LOOK_AHEAD_MIN {
+            let jobs = batch.tasks.iter().map(|task| &task.job);
+            self.attempts.look_ahead(jobs);
+        }
         while let Some(task) = batch.tasks.pop_front() {
             if let Some((job, reason)) = self.execute(task.job) {
                 let successors = batch.take_of(&job.sender());

@@ -288,8 +288,12 @@ fn break_a_worker(workers: usize, work: impl FnOnce(&mut Production<Breaking>)) 
     let others = (1..bed.senders.len()).filter(|index| bed.senders[*index] != breaker);
     for index in others.chain([0]) {
         let job = Arc::new((bed.transactions[index].clone(), bed.senders[index]));
-        let flag = if index == 0 { &armed } else { &harmless };
-        production.hand_out(Breaking(job, Arc::clone(flag)), Class::default());
+        // Of another class, it is in no batch that is looked at as a whole.
+        let (flag, class) = match index {
+            0 => (&armed, Class::new(1)),
+            _ => (&harmless, Class::new(0)),
+        };
+        production.hand_out(Breaking(job, Arc::clone(flag)), class);
     }
     armed.store(true, SeqCst);
     work(&mut production);

@@ -7,7 +7,7 @@ use rapid_primitives::{Account, ReadState};
 use revm::bytecode::Bytecode;
 
 use super::{Base, Draft, Layer};
-use crate::{Snapshot, VersionGone, account::AccountRecord, storages::StorageId};
+use crate::{Snapshot, VersionGone, account::AccountRecord, storages::StorageId, tables::Tables};
 
 /// A draft as it was when the reader was made, without a lock on the way.
 ///
@@ -59,7 +59,11 @@ impl DraftReader {
         Ok(record.is_some_and(|record| !record.storage.is_none()))
     }
 
-    fn record(&self, address: &Address) -> Result<Option<AccountRecord>, VersionGone> {
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.snapshot.shared().tables
+    }
+
+    pub(super) fn record(&self, address: &Address) -> Result<Option<AccountRecord>, VersionGone> {
         let known = self.layers.iter().find_map(|layer| layer.accounts.get(address));
         match known {
             Some(account) => Ok(account.after),
@@ -67,7 +71,7 @@ impl DraftReader {
         }
     }
 
-    fn slot_by_id(&self, id: u32) -> Result<U256, VersionGone> {
+    pub(super) fn slot_by_id(&self, id: u32) -> Result<U256, VersionGone> {
         match self.layers.iter().find_map(|layer| layer.slots.get(&id)) {
             Some(slot) if slot.before.is_zero() => Ok(slot.after),
             // A version keeps the entry, not the draft. If it is overrun the id may be another slot's by now.
