@@ -36,6 +36,8 @@ enum Step {
     BeginOnNewest,
     BeginOn(Index),
     Apply(Index, Vec<AccountChange>),
+    /// The same in parts, of changes of different accounts.
+    TakeIn(Index, Vec<AccountChange>),
     Adopt(Index),
     Discard(Index),
 }
@@ -106,6 +108,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::BeginOnNewest),
         2 => index().prop_map(Step::BeginOn),
         4 => (index(), changes()).prop_map(|(draft, changes)| Step::Apply(draft, changes)),
+        4 => (index(), changes()).prop_map(|(draft, changes)| Step::TakeIn(draft, changes)),
         3 => index().prop_map(Step::Adopt),
         1 => index().prop_map(Step::Discard),
     ]
@@ -266,6 +269,25 @@ impl Run {
         model.apply(changes);
     }
 
+    fn take_in(&mut self, draft: usize, mut changes: Vec<AccountChange>) {
+        changes.sort_by_key(|change| change.address);
+        changes.dedup_by_key(|change| change.address);
+        let (draft, model) = &mut self.drafts[draft];
+        let (parts, reader) = (draft.parts(), draft.reader());
+        let mut made = Vec::new();
+        for change in &changes {
+            let mut change = change.clone();
+            let stays = change.fate == Fate::Kept && reader.has_storage(&change.address).unwrap();
+            if stays && change.storage.len() > 1 {
+                let others = change.storage.split_off(1);
+                made.push(parts.written(&change.address, &others).unwrap());
+            }
+            made.push(parts.changed(&[change]).unwrap());
+        }
+        draft.take_in(made).unwrap();
+        model.apply(&changes);
+    }
+
     fn adopt(&mut self, draft: usize) {
         // Whether it is adopted or not, the state before it becomes a version.
         self.will_cut();
@@ -338,6 +360,7 @@ impl Run {
                 self.begin(child, model);
             }
             Step::Apply(index, changes) => self.apply(index.index(self.drafts.len()), &changes),
+            Step::TakeIn(index, changes) => self.take_in(index.index(self.drafts.len()), changes),
             Step::Adopt(index) => self.adopt(index.index(self.drafts.len())),
             Step::Discard(index) => {
                 let (draft, _) = self.drafts.swap_remove(index.index(self.drafts.len()));
