@@ -5,7 +5,7 @@ use std::{path::PathBuf, str::FromStr};
 use alloy_primitives::keccak256;
 
 pub(crate) const USAGE: &str = "usage: conformance PATH.. [--sample N] [--seed S] [--only TEXT] [--failures N] [--jit off|always|exits] \
-     [--executor sequential|validation]";
+     [--executor sequential|validation|production]";
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub(crate) enum ExecutorMode {
     Sequential,
     /// All workers at once, with a hint that sequential execution made.
     Validation,
+    /// One after the other, and then made again by production from the state of the parent.
+    Production,
 }
 
 /// What runs contracts.
@@ -108,6 +110,7 @@ impl FromStr for ExecutorMode {
         match text {
             "sequential" => Ok(Self::Sequential),
             "validation" => Ok(Self::Validation),
+            "production" => Ok(Self::Production),
             other => Err(format!("--executor cannot be {other:?}")),
         }
     }

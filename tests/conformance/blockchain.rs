@@ -11,6 +11,7 @@ use alloy_consensus::Header;
 use alloy_genesis::Genesis;
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
 use alloy_rlp::Decodable;
+use production::Rules;
 use rapid_chain::{Chain, ChainConfig, Importer};
 use rapid_chainspec::ChainSpec;
 use rapid_log::{Durability, LogConfig};
@@ -22,7 +23,7 @@ use crate::{
     account::{Account, Accounts},
     compiled::Compilation,
     exceptions,
-    executor::Executor,
+    executor::{Executor, Remaking},
     network::{self, Config},
     report::Verdict,
 };
@@ -92,11 +93,12 @@ impl BlockchainTest {
     fn check(&self, compilation: &Compilation, executor: &Executor) -> Result<(), String> {
         let spec = Arc::new(self.spec()?);
         let dir = tempfile::tempdir_in(scratch()).expect("a place for the chain");
-        let opened =
-            Chain::open(spec, &chain_config(dir.path(), executor)).map_err(|error| error.to_string())?;
+        let opened = Chain::open(Arc::clone(&spec), &chain_config(dir.path(), executor))
+            .map_err(|error| error.to_string())?;
         opened.chain.attach_compiler(compilation.compiler());
         let mut importer = Importer::new(opened).map_err(|error| error.to_string())?;
-        let result = self.import(&mut importer, executor);
+        let remaking = executor.remaking(rules_of(&spec, compilation), &self.pre);
+        let result = self.import(&mut importer, executor, remaking);
         let chain = importer.chain().clone();
         importer.finish().map_err(|error| error.to_string())?;
         result?;
@@ -117,7 +119,12 @@ impl BlockchainTest {
         Ok(())
     }
 
-    fn import(&self, importer: &mut Importer, executor: &Executor) -> Result<(), String> {
+    fn import(
+        &self,
+        importer: &mut Importer,
+        executor: &Executor,
+        mut remaking: Option<Remaking<'_>>,
+    ) -> Result<(), String> {
         let mut rule = HeadRule::new(&importer.chain().view().head);
         for (index, block) in self.blocks.iter().enumerate() {
             let inserted = decode(&block.rlp).and_then(|block| {
@@ -128,6 +135,9 @@ impl BlockchainTest {
             });
             match (inserted, &block.expect_exception) {
                 (Ok(block), None) => {
+                    if let Some(remaking) = &mut remaking {
+                        remaking.remake(&block)?;
+                    }
                     if rule.prefers(&block, importer.chain().view().head.hash) {
                         let chosen = importer.set_head(block.hash);
                         chosen.map_err(|error| format!("block {index} did not become the head: {error}"))?;
@@ -181,6 +191,14 @@ pub(crate) fn spec_of(
         ));
     }
     Ok(spec)
+}
+
+/// What production is to make blocks of a chain by.
+pub(crate) fn rules_of(spec: &Arc<ChainSpec>, compilation: &Compilation) -> Rules {
+    Rules {
+        spec: Arc::clone(spec),
+        compiler: compilation.compiler(),
+    }
 }
 
 fn decode(rlp: &[u8]) -> Result<Block, String> {

@@ -17,10 +17,10 @@ use tokio::runtime::Runtime;
 
 use crate::{
     account::Accounts,
-    blockchain::{chain_config, compare_state, scratch, spec_of},
+    blockchain::{chain_config, compare_state, rules_of, scratch, spec_of},
     compiled::Compilation,
     exceptions,
-    executor::Executor,
+    executor::{Executor, Remaking},
     network::{self, Config},
     report::Verdict,
 };
@@ -81,13 +81,19 @@ impl EngineTest {
     fn check(&self, compilation: &Compilation, executor: &Executor) -> Result<(), String> {
         let genesis = network::genesis(&self.network, &self.config)?;
         let header = self.genesis_block_header.to_header();
-        let spec = spec_of(genesis, header, self.genesis_block_header.hash, &self.pre)?;
+        let spec = Arc::new(spec_of(
+            genesis,
+            header,
+            self.genesis_block_header.hash,
+            &self.pre,
+        )?);
         let dir = tempfile::tempdir_in(scratch()).expect("a place for the chain");
-        let opened = Chain::open(Arc::new(spec), &chain_config(dir.path(), executor))
+        let opened = Chain::open(Arc::clone(&spec), &chain_config(dir.path(), executor))
             .map_err(|error| error.to_string())?;
         opened.chain.attach_compiler(compilation.compiler());
         let client = Client::start(opened)?;
-        let result = self.drive(&client);
+        let remaking = executor.remaking(rules_of(&spec, compilation), &self.pre);
+        let result = self.drive(&client, remaking);
         let chain = client.chain.clone();
         client.engine.stop().map_err(|error| error.to_string())?;
         result?;
@@ -107,11 +113,15 @@ impl EngineTest {
             .map_or(Ok(()), |expected| compare_state(&view.state, expected))
     }
 
-    fn drive(&self, client: &Client) -> Result<(), String> {
+    fn drive(&self, client: &Client, mut remaking: Option<Remaking<'_>>) -> Result<(), String> {
         for (index, payload) in self.engine_new_payloads.iter().enumerate() {
             payload
                 .send(client)
                 .map_err(|reason| format!("payload {index}: {reason}"))?;
+            if let Some(remaking) = &mut remaking {
+                // What is not new was made before.
+                remaking.remake(&client.chain.view().head)?;
+            }
         }
         Ok(())
     }

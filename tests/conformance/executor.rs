@@ -1,43 +1,120 @@
-//! Who executes the blocks: one after the other, or all workers at once with a hint made beforehand.
+//! Who executes the blocks: one after the other, all workers at once with a hint made beforehand, or one after the other and
+//! then production, which is given the same transactions.
 
-use std::{io, num::NonZeroUsize, sync::Arc};
+use std::{
+    io,
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, PoisonError},
+};
 
+use production::{Checked, Content, Expected, Fault, Lineage, Rules, Subject, check};
 use rapid_chain::{ExecutionMode, Importer};
 use rapid_executor::{BlockHint, Pinning, Workers};
-use rapid_primitives::Block;
+use rapid_primitives::{Block, SealedBlock};
 
-use crate::arguments::ExecutorMode;
+use crate::{account::Accounts, arguments::ExecutorMode};
 
 /// Workers of each block in execution. More than there are cores, so that they get in each other's way.
 const WORKERS: usize = 3;
 
 /// Executes the blocks of a run of vectors.
 #[derive(Debug)]
-pub(crate) struct Executor(ExecutionMode);
+pub(crate) struct Executor {
+    mode: ExecutionMode,
+    /// What production made, if valid blocks are to be made again.
+    remade: Option<Mutex<Checked>>,
+}
+
+/// The blocks of a test that are made again by production.
+#[derive(Debug)]
+pub(crate) struct Remaking<'a> {
+    executor: &'a Executor,
+    lineage: Lineage,
+}
 
 impl Executor {
     pub(crate) fn new(mode: ExecutorMode) -> io::Result<Self> {
-        Ok(Self(match mode {
-            ExecutorMode::Sequential => ExecutionMode::Sequential,
-            ExecutorMode::Validation => {
-                let count = NonZeroUsize::new(WORKERS).expect("not zero");
-                let workers = Workers::start(count, &Pinning::Free).map_err(io::Error::other)?;
-                ExecutionMode::Parallel(Arc::new(workers.for_every_block()))
-            }
-        }))
+        Ok(Self {
+            mode: match mode {
+                ExecutorMode::Sequential | ExecutorMode::Production => ExecutionMode::Sequential,
+                ExecutorMode::Validation => {
+                    let count = NonZeroUsize::new(WORKERS).expect("not zero");
+                    let workers = Workers::start(count, &Pinning::Free).map_err(io::Error::other)?;
+                    ExecutionMode::Parallel(Arc::new(workers.for_every_block()))
+                }
+            },
+            remade: (mode == ExecutorMode::Production).then(Mutex::default),
+        })
     }
 
     /// For the chain's configuration.
     pub(crate) fn mode(&self) -> ExecutionMode {
-        self.0.clone()
+        self.mode.clone()
     }
 
     /// What a block writes, found by executing it one transaction after the other. `None` if that fails: then the block must
     /// be refused anyway.
     pub(crate) fn hint(&self, importer: &mut Importer, block: &Block) -> Option<BlockHint> {
-        match self.0 {
+        match self.mode {
             ExecutionMode::Sequential => None,
             ExecutionMode::Parallel(_) => importer.hint_of(block).ok(),
         }
     }
+
+    /// Whether valid blocks are made again.
+    pub(crate) const fn remakes(&self) -> bool {
+        self.remade.is_some()
+    }
+
+    /// To make the valid blocks of a test again that begins with these accounts; `None` if that is not asked for.
+    pub(crate) fn remaking(&self, rules: Rules, accounts: &Accounts) -> Option<Remaking<'_>> {
+        self.remade.as_ref()?;
+        Some(Remaking {
+            executor: self,
+            lineage: Lineage::new(rules, content(accounts)),
+        })
+    }
+
+    /// Makes a block again that is in no chain, whether that is asked for or not.
+    pub(crate) fn remake(
+        &self,
+        subject: &Subject<'_>,
+        before: &Accounts,
+        expected: &Expected<'_>,
+    ) -> Result<(), String> {
+        self.count(check(subject, &content(before), expected))
+            .map_err(|fault| format!("production: {fault}"))
+    }
+
+    fn count(&self, checked: Result<Checked, Fault>) -> Result<(), Fault> {
+        let checked = checked?;
+        if let Some(remade) = &self.remade {
+            *remade.lock().unwrap_or_else(PoisonError::into_inner) += checked;
+        }
+        Ok(())
+    }
+
+    /// What production made, in a line.
+    pub(crate) fn summary(&self) -> Option<String> {
+        let remade = self.remade.as_ref()?;
+        Some(remade.lock().unwrap_or_else(PoisonError::into_inner).to_string())
+    }
+}
+
+impl Remaking<'_> {
+    /// Makes a valid block again, on the state of its parent.
+    pub(crate) fn remake(&mut self, block: &SealedBlock) -> Result<(), String> {
+        self.executor.count(self.lineage.check(block)).map_err(|fault| {
+            let (number, hash) = (block.number(), block.hash);
+            format!("production of block {number} ({hash}): {fault}")
+        })
+    }
+}
+
+fn content(accounts: &Accounts) -> Content {
+    Content::new(
+        accounts
+            .iter()
+            .map(|(address, account)| account.to_change(*address)),
+    )
 }

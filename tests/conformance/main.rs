@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! conformance PATH.. [--sample N] [--seed S] [--only TEXT] [--failures N] [--jit off|always|exits]
-//!                    [--executor sequential|validation]
+//!                    [--executor sequential|validation|production]
 //! ```
 //!
 //! A `PATH` is a `.tar.zst` archive, or a folder that is searched for archives and for `.json` files. The kind of a
@@ -19,6 +19,12 @@
 //!
 //! With `--executor validation` each block is executed sequentially first, and then imported with the hint that gives: its
 //! transactions run on several workers at once ([`executor`]).
+//!
+//! With `--executor production` each valid block is executed sequentially first, and then made again by production from the
+//! state of its parent: one transaction after the other, which must come to what the header says; and all at once, by two to
+//! four workers where there are several senders, which must come to what execution in the order chosen comes to. A state
+//! test is a block of one transaction without beginning and end ([`production`]). A line at the end says how many blocks
+//! were made, and how many the sequencer would not give to production and why.
 //!
 //! Exits with 1 if a case failed that [`exceptions`] does not name, with 2 if there was nothing to run.
 

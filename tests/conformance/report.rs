@@ -42,6 +42,8 @@ pub(crate) struct Report {
     pub(crate) elapsed: Duration,
     /// What was compiled, if anything was.
     pub(crate) compilation: Option<String>,
+    /// What production made, if it was asked to.
+    pub(crate) production: Option<String>,
 }
 
 impl Report {
@@ -106,8 +108,8 @@ impl Report {
         for (reason, count) in &self.apart {
             println!("{count} {reason}");
         }
-        if let Some(compilation) = &self.compilation {
-            println!("{compilation}");
+        for line in self.compilation.iter().chain(&self.production) {
+            println!("{line}");
         }
         println!("{:.1} s", self.elapsed.as_secs_f64());
     }

@@ -57,6 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> io::Result<Report> {
     })?;
     report.elapsed = begun.elapsed();
     report.compilation = compilation.summary();
+    report.production = executor.summary();
     Ok(report)
 }
 
@@ -74,7 +75,7 @@ fn execute_files(
                 blockchain::run(path, test, compilation, executor)
             }),
             Suite::State => execute_file(suite, &vectors, selection, |path, test| {
-                state::run(path, test, compilation)
+                state::run(path, test, compilation, executor)
             }),
             Suite::Transaction => execute_file(suite, &vectors, selection, transaction::run),
             Suite::Engine => execute_file(suite, &vectors, selection, |path, test| {

@@ -6,6 +6,7 @@ use alloy_consensus::transaction::SignerRecoverable;
 use alloy_eips::eip2718::Decodable2718;
 use alloy_evm::{EvmEnv, FromRecoveredTx, eth::EthEvmContext};
 use alloy_primitives::{Address, B256, Bytes, Log, U64, U256, keccak256};
+use production::{Expected, Hashes, Subject};
 use rapid_chainspec::ChainSpec;
 use rapid_consensus::TransactionRules;
 use rapid_evm::{BlockExecutor, BlockHashes, Executed, StateDb, evm_environment};
@@ -19,8 +20,10 @@ use serde::Deserialize;
 
 use crate::{
     account::Accounts,
+    blockchain::rules_of,
     compiled::{Compilation, Runner},
     exceptions,
+    executor::Executor,
     network::{self, Config},
     report::Verdict,
 };
@@ -74,11 +77,11 @@ impl BlockHashes for NumberHashes {
     }
 }
 
-pub(crate) fn run(path: &str, test: &StateTest, compilation: &Compilation) -> Verdict {
+pub(crate) fn run(path: &str, test: &StateTest, compilation: &Compilation, executor: &Executor) -> Verdict {
     let failure = test.post.iter().find_map(|(fork, expectations)| {
         expectations
             .iter()
-            .find_map(|expectation| test.check(fork, expectation, compilation).err())
+            .find_map(|expectation| test.check(fork, expectation, compilation, executor).err())
     });
     match failure {
         None => Verdict::Passed,
@@ -95,7 +98,13 @@ fn root_after(mut trie: StateTrie, after: &Draft, changes: &[AccountChange]) -> 
 }
 
 impl StateTest {
-    fn check(&self, fork: &str, expectation: &Expectation, compilation: &Compilation) -> Result<(), String> {
+    fn check(
+        &self,
+        fork: &str,
+        expectation: &Expectation,
+        compilation: &Compilation,
+        by: &Executor,
+    ) -> Result<(), String> {
         let spec = Arc::new(network::rules(fork, &self.config)?);
         let (state, trie) = self.prestate();
         let environment = self.env.environment();
@@ -134,7 +143,44 @@ impl StateTest {
         if found != expectation.logs {
             return Err(format!("logs hash {found}, expected {}", expectation.logs));
         }
+        self.remake(&spec, expectation, compilation, by)?;
         compilation.nothing_differed()
+    }
+
+    /// Makes a block of the one transaction by production, if that is asked for.
+    fn remake(
+        &self,
+        spec: &Arc<ChainSpec>,
+        expectation: &Expectation,
+        compilation: &Compilation,
+        by: &Executor,
+    ) -> Result<(), String> {
+        if !by.remakes() {
+            return Ok(());
+        }
+        let environment = self.env.environment();
+        // What is refused before execution never comes to production.
+        let Ok((transaction, sender)) = self.admit(spec, &environment, expectation) else {
+            return Ok(());
+        };
+        let expected = match &expectation.expect_exception {
+            Some(_) => Expected::Refused,
+            None => Expected::Roots {
+                state: expectation.hash,
+                logs: expectation.logs,
+            },
+        };
+        let subject = Subject {
+            rules: &rules_of(spec, compilation),
+            environment,
+            parent_hash: None,
+            transactions: &[transaction],
+            senders: &[sender],
+            withdrawals: None,
+            ommers: &[],
+            hashes: Hashes::new(|number| NumberHashes.block_hash(number)),
+        };
+        by.remake(&subject, &self.pre, &expected)
     }
 
     /// Compiled code against the interpreter.
@@ -181,14 +227,13 @@ impl StateTest {
         (state, trie)
     }
 
-    /// Decodes, checks and executes, as a block's import would; the reason if the transaction is refused.
-    fn execute(
+    /// Decodes and checks, as a block's import would; the reason if the transaction is refused.
+    fn admit(
         &self,
         spec: &ChainSpec,
         environment: &BlockEnvironment,
         expectation: &Expectation,
-        executor: &mut BlockExecutor<Draft, NumberHashes>,
-    ) -> Result<Executed, String> {
+    ) -> Result<(TransactionSigned, Address), String> {
         let (transaction, sender) = decode(&expectation.txbytes)?;
         if self.transaction.sender.is_some_and(|expected| expected != sender) {
             return Err(format!("recovered sender {sender}"));
@@ -196,6 +241,18 @@ impl StateTest {
         TransactionRules::at(spec, environment.number, environment.timestamp)
             .verify(&transaction)
             .map_err(|error| error.to_string())?;
+        Ok((transaction, sender))
+    }
+
+    /// Admits and executes a transaction; the reason if it is refused.
+    fn execute(
+        &self,
+        spec: &ChainSpec,
+        environment: &BlockEnvironment,
+        expectation: &Expectation,
+        executor: &mut BlockExecutor<Draft, NumberHashes>,
+    ) -> Result<Executed, String> {
+        let (transaction, sender) = self.admit(spec, environment, expectation)?;
         executor
             .execute(&transaction, sender)
             .map_err(|error| error.to_string())
