@@ -214,28 +214,14 @@ impl<'b, 'a, H: BlockHashes + Sync + Debug> Lane<'b, 'a, H> {
             transfers: TransferRules::of(input.environment, input.spec.chain_id(), executor.fork()),
             executor,
             gas_spent: 0,
-            ahead: Vec::with_capacity(2 * LOOK_AHEAD),
+            ahead: Vec::new(),
         }
     }
 
-    /// Asks for what transactions begin with to be in the cache: what they are, who sends and who receives. One by one they
-    /// would wait for memory longer than plain transfers take.
+    /// Asks for what transactions are going to touch to be in the cache.
     fn look_ahead(&mut self, positions: impl Iterator<Item = usize>) {
-        let Attempt {
-            input, hints, base, ..
-        } = self.attempt;
-        self.ahead.clear();
-        for position in positions {
-            let Some((transaction, sender)) =
-                input.transactions.get(position).zip(input.senders.get(position))
-            else {
-                break;
-            };
-            self.ahead.push(StateKey::Account(*sender));
-            self.ahead.extend(transaction.to().map(StateKey::Account));
-        }
-        hints.touch_accounts(self.ahead.iter().map(StateKey::address));
-        base.prefetch(&self.ahead);
+        let Attempt { hints, base, .. } = self.attempt;
+        hints.look_ahead(positions.map(index_of), base, &mut self.ahead);
     }
 
     fn execute(&mut self, position: usize) {

@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256, map::B256Map};
 use rapid_evm::{BlockHashes, ReadError};
 use rapid_primitives::{Account, ReadState};
-use rapid_state::{DraftReader, VersionGone};
+use rapid_state::{DraftReader, StateKey, VersionGone};
 use revm::{
     Database,
     bytecode::Bytecode,
@@ -11,15 +11,6 @@ use revm::{
 };
 
 use crate::hints::Hints;
-
-/// Something that a transaction read and that is not in the hint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum StateKey {
-    /// The fields of an account.
-    Account(Address),
-    /// A slot.
-    Slot(Address, U256),
-}
 
 /// Keys of the hint by number: accounts first, then slots.
 pub(crate) type KeyId = u32;

@@ -11,6 +11,8 @@ use alloy_primitives::{
 use rapid_primitives::{Account, Fate, FateAt, StateDiff};
 use revm::bytecode::Bytecode;
 
+use crate::ahead::{Claimed, Target, TargetsByIndex};
+
 /// Gas of a block's limit per item (address or slot) of its access list (EIP-7928).
 const GAS_PER_ITEM: u64 = 2000;
 
@@ -97,8 +99,7 @@ pub(crate) struct Hints<'a> {
     by_address: AddressMap<u32>,
     by_slot: HashMap<(u32, U256), u32>,
     codes: B256Map<Bytecode>,
-    /// Claims at each block access index.
-    counts: Vec<u32>,
+    pub(crate) by_index: TargetsByIndex,
 }
 
 /// Claims about the fields of an account.
@@ -195,31 +196,38 @@ impl<'a> Hints<'a> {
             by_address: AddressMap::with_capacity_and_hasher(listed.len(), Default::default()),
             by_slot: HashMap::default(),
             codes: B256Map::default(),
-            counts: vec![0; transactions + 2],
+            by_index: TargetsByIndex::default(),
         };
+        let mut claimed = Claimed::default();
         let slots = listed
             .iter()
             .map(|account| account.storage_changes.len() + account.storage_reads.len())
             .sum();
         hints.slots.reserve_exact(slots);
         hints.by_slot.reserve(slots);
-        listed.iter().for_each(|account| hints.add_account(account));
-        fates.iter().for_each(|fate| hints.add_fate(fate));
+        for account in listed {
+            hints.add_account(account, &mut claimed);
+        }
+        for fate in fates {
+            hints.add_fate(fate, &mut claimed);
+        }
+        hints.by_index = claimed.by_index(transactions + 1);
         Ok(hints)
     }
 
-    fn add_account(&mut self, listed: &'a AccountChanges) {
+    fn add_account(&mut self, listed: &'a AccountChanges, claimed: &mut Claimed) {
         let id = self.accounts.len() as u32;
         let first = self.slots.len() as u32;
         for slot in &listed.storage_changes {
+            claimed.add(&slot.changes, Target::Slot(self.slots.len() as u32));
             self.add_slot(id, slot.slot, &slot.changes);
         }
         for slot in &listed.storage_reads {
             self.add_slot(id, *slot, &[]);
         }
-        self.count(&listed.nonce_changes);
-        self.count(&listed.balance_changes);
-        self.count(&listed.code_changes);
+        claimed.add(&listed.nonce_changes, Target::Account(id));
+        claimed.add(&listed.balance_changes, Target::Account(id));
+        claimed.add(&listed.code_changes, Target::Account(id));
         let code_hashes = listed.code_changes.iter().map(|change| {
             let code = rapid_primitives::CodeChange::new(change.new_code.clone());
             self.codes.entry(code.hash).or_insert_with(|| code.bytecode());
@@ -240,7 +248,6 @@ impl<'a> Hints<'a> {
 
     fn add_slot(&mut self, account: u32, slot: U256, values: &'a [StorageChange]) {
         self.by_slot.insert((account, slot), self.slots.len() as u32);
-        self.count(values);
         self.slots.push(SlotHint {
             account,
             slot,
@@ -248,7 +255,7 @@ impl<'a> Hints<'a> {
         });
     }
 
-    fn add_fate(&mut self, fate: &FateAt) {
+    fn add_fate(&mut self, fate: &FateAt, claimed: &mut Claimed) {
         let next = self.accounts.len() as u32;
         let id = *self.by_address.entry(fate.address).or_insert(next);
         if id == next {
@@ -264,45 +271,22 @@ impl<'a> Hints<'a> {
             });
         }
         self.accounts[id as usize].fates.push((fate.index, fate.fate()));
-        self.counts[fate.index as usize] += 1;
-    }
-
-    fn count<T: Claim>(&mut self, claims: &[T]) {
-        for claim in claims {
-            self.counts[claim.index() as usize] += 1;
-        }
+        claimed.add_at(fate.index, Target::Account(id));
     }
 
     /// Number of claims at a block access index.
     pub(crate) fn count_at(&self, index: u32) -> u32 {
-        self.counts[index as usize]
+        self.by_index.at(index).len() as u32
     }
 
     /// Block access indices there are.
     pub(crate) const fn count_len(&self) -> usize {
-        self.counts.len()
+        self.by_index.len()
     }
 
     /// The number of an account.
     pub(crate) fn account_id(&self, address: &Address) -> Option<u32> {
         self.by_address.get(address).copied()
-    }
-
-    /// Reads the claims about some accounts, so that they are in the cache: the reads do not wait for each other.
-    pub(crate) fn touch_accounts<'k>(&self, addresses: impl Iterator<Item = &'k Address>) {
-        let mut claims = 0;
-        for address in addresses {
-            if let Some(id) = self.account_id(address) {
-                let hint = &self.accounts[id as usize];
-                claims += hint.fates.len() + hint.slots.0 as usize;
-                claims += hint.nonces.first().map_or(0, |nonce| nonce.index() as usize);
-                claims += hint
-                    .balances
-                    .first()
-                    .map_or(0, |balance| balance.index() as usize);
-            }
-        }
-        std::hint::black_box(claims);
     }
 
     /// The number of a slot.

@@ -5,14 +5,14 @@ use std::fmt::Debug;
 use alloy_primitives::{Address, map::HashSet};
 use rapid_evm::{BlockExecutor, BlockHashes, Executed, ExecutionError, Promised};
 use rapid_primitives::{AccountChange, DiffBuilder, ReadState, Receipt};
-use rapid_state::{Draft, DraftReader, VersionGone};
+use rapid_state::{Draft, DraftReader, StateKey, VersionGone};
 
 use crate::{
     attempt::{Attempt, Effect, Outcome, index_of},
     claims::{Agreement, ClaimsByIndex},
-    hinted_state::{Reads, StateKey},
+    hinted_state::Reads,
     hints::{HintKind, Hints},
-    validation::ValidationError,
+    validation::{ValidationError, accessed},
 };
 
 /// Results made in vain after which the others are told to end, if they were more than those that counted. What a lie costs is
@@ -194,7 +194,7 @@ impl<'b, 'a, H: BlockHashes + Debug + Sync> InOrder<'b, 'a, H> {
                         .hinted
                         .iter()
                         .map(|key| self.attempt.hints.key(*key));
-                    self.executor.absorb_accesses(keys.map(Into::into), &changes);
+                    self.executor.absorb_accesses(keys.map(accessed), &changes);
                 }
                 self.diff.push(index, &changes);
                 Ok(receipt)

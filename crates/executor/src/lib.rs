@@ -30,6 +30,7 @@
 //! `rapid_reth_executor_lanes`; `rapid_reth_executor_validated_blocks_total` by what became of the hint,
 //! `rapid_reth_executor_transactions_executed_in_order_total`, `rapid_reth_executor_worker_panics_total`.
 
+mod ahead;
 mod attempt;
 mod claims;
 mod config;

@@ -14,12 +14,12 @@ use rapid_primitives::{
     AccountChange, BlockEnvironment, DiffBuilder, Header, Receipt, StateDiff, TransactionSigned,
     collapse_between,
 };
-use rapid_state::{Draft, DraftReader, VersionGone};
+use rapid_state::{Draft, DraftReader, StateKey, VersionGone};
 
 use crate::{
     BlockHint, HintError, Workers,
     attempt::{Attempt, Effect, index_of},
-    hinted_state::{KeyId, StateKey},
+    hinted_state::KeyId,
     hints::{HintKind, Hints},
     in_order::InOrder,
     net_parts::NetParts,
@@ -420,7 +420,7 @@ impl<'a, H: BlockHashes + Debug + Sync> Block<'a, H> {
         list.absorb_part(edges, 0);
         for (position, keys) in touched.iter().enumerate() {
             let index = index_of(position);
-            let keys = keys.iter().map(|key| self.hints.key(*key).into());
+            let keys = keys.iter().map(|key| accessed(self.hints.key(*key)));
             list.absorb(u64::from(index), keys, &claims.changes_at(index));
         }
         list.absorb_part(edges, u64::from(self.input.last_index()));
@@ -440,11 +440,10 @@ impl<'a, H: BlockHashes + Debug + Sync> Block<'a, H> {
     }
 }
 
-impl From<StateKey> for AccessedKey {
-    fn from(key: StateKey) -> Self {
-        match key {
-            StateKey::Account(address) => Self::Account(address),
-            StateKey::Slot(address, slot) => Self::Slot(address, slot),
-        }
+/// A key as a block access list has it.
+pub(crate) const fn accessed(key: StateKey) -> AccessedKey {
+    match key {
+        StateKey::Account(address) => AccessedKey::Account(address),
+        StateKey::Slot(address, slot) => AccessedKey::Slot(address, slot),
     }
 }
