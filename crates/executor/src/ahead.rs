@@ -3,9 +3,7 @@
 //! Reads that miss the caches wait for memory one after the other if they are made one after the other. So what a hint says of
 //! the next transactions is looked at before they are executed, and the state is asked for what they begin with.
 
-use std::hint::black_box;
-
-use rapid_state::{DraftReader, StateKey};
+use rapid_state::{DraftReader, StateKey, prefetch};
 
 use crate::hints::{Claim, Hints};
 
@@ -78,38 +76,56 @@ impl TargetsByIndex {
     }
 }
 
+/// Memory for [`Hints::look_ahead`] to use again.
+#[derive(Debug, Default)]
+pub(crate) struct Ahead {
+    targets: Vec<Target>,
+    keys: Vec<StateKey>,
+}
+
 impl Hints<'_> {
-    /// Looks at what is claimed at these indices, and asks the state before the block for it. `keys` is memory to use again.
+    /// Asks for what is claimed at these indices, and for what the state before the block has of it, to be in the cache.
     pub(crate) fn look_ahead(
         &self,
         indices: impl Iterator<Item = u32>,
         base: &DraftReader,
-        keys: &mut Vec<StateKey>,
+        ahead: &mut Ahead,
     ) {
-        keys.clear();
+        let Ahead { targets, keys } = ahead;
+        targets.clear();
         for index in indices {
-            let targets = self.by_index.at(index);
-            let distinct = targets.chunk_by(|one, other| one == other);
-            keys.extend(distinct.map(|targets| self.touch(targets[0])));
+            let distinct = self.by_index.at(index).chunk_by(|one, other| one == other);
+            targets.extend(distinct.map(|targets| targets[0]));
         }
+        // Each step needs what the one before it asked for.
+        targets.iter().for_each(|target| self.ask_for_hint(*target));
+        keys.clear();
+        keys.extend(targets.iter().map(|target| self.ask_for_claims(*target)));
         base.prefetch(keys);
     }
 
-    /// Reads what is going to be read of a target.
-    fn touch(&self, target: Target) -> StateKey {
+    fn ask_for_hint(&self, target: Target) {
         match target {
             Target::Account(id) => {
                 let hint = &self.accounts[id as usize];
-                black_box(self.account_id(&hint.address));
-                black_box(hint.fates.len());
-                black_box(hint.nonces.first().map(Claim::index));
-                black_box(hint.balances.first().map(Claim::index));
+                prefetch(&hint.address);
+                prefetch(&hint.slots);
+            }
+            Target::Slot(id) => prefetch(&self.slots[id as usize]),
+        }
+    }
+
+    fn ask_for_claims(&self, target: Target) -> StateKey {
+        match target {
+            Target::Account(id) => {
+                let hint = &self.accounts[id as usize];
+                hint.nonces.first().into_iter().for_each(prefetch);
+                hint.balances.first().into_iter().for_each(prefetch);
                 StateKey::Account(hint.address)
             }
             Target::Slot(id) => {
                 let hint = &self.slots[id as usize];
-                black_box(self.slot_id(hint.account, &hint.slot));
-                black_box(hint.values.first().map(Claim::index));
+                hint.values.first().into_iter().for_each(prefetch);
                 StateKey::Slot(self.accounts[hint.account as usize].address, hint.slot)
             }
         }

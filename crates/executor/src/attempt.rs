@@ -11,10 +11,11 @@ use alloy_primitives::{Address, U256};
 use parking_lot::Mutex;
 use rapid_evm::{BlockHashes, ExecutionError, Ran, TransactionExecutor, account_changes};
 use rapid_primitives::{Account, AccountChange};
-use rapid_state::{DraftReader, StateKey, VersionGone};
+use rapid_state::{DraftReader, VersionGone};
 use revm::{context_interface::result::ExecutionResult, state::EvmState};
 
 use crate::{
+    ahead::Ahead,
     claims::Agreement,
     hinted_state::{HintedState, KeyId, Reads},
     hints::{HintKind, Hints},
@@ -199,8 +200,7 @@ struct Lane<'b, 'a, H: BlockHashes + Debug> {
     /// For plain transfers, which need no EVM; `None` where they do.
     transfers: Option<TransferRules>,
     gas_spent: u64,
-    /// Keys that are asked for, in memory that is used again.
-    ahead: Vec<StateKey>,
+    ahead: Ahead,
 }
 
 impl<'b, 'a, H: BlockHashes + Sync + Debug> Lane<'b, 'a, H> {
@@ -214,7 +214,7 @@ impl<'b, 'a, H: BlockHashes + Sync + Debug> Lane<'b, 'a, H> {
             transfers: TransferRules::of(input.environment, input.spec.chain_id(), executor.fork()),
             executor,
             gas_spent: 0,
-            ahead: Vec::new(),
+            ahead: Ahead::default(),
         }
     }
 

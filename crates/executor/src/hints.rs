@@ -6,12 +6,15 @@ use alloy_eip7928::{
 };
 use alloy_primitives::{
     Address, B256, Bytes, U256,
-    map::{AddressMap, B256Map, HashMap},
+    map::{AddressMap, B256Map},
 };
 use rapid_primitives::{Account, Fate, FateAt, StateDiff};
 use revm::bytecode::Bytecode;
 
-use crate::ahead::{Claimed, Target, TargetsByIndex};
+use crate::{
+    ahead::{Claimed, Target, TargetsByIndex},
+    places::Places,
+};
 
 /// Gas of a block's limit per item (address or slot) of its access list (EIP-7928).
 const GAS_PER_ITEM: u64 = 2000;
@@ -96,8 +99,10 @@ pub(crate) struct Hints<'a> {
     pub(crate) fates: &'a [FateAt],
     pub(crate) accounts: Vec<AccountHint<'a>>,
     pub(crate) slots: Vec<SlotHint<'a>>,
-    by_address: AddressMap<u32>,
-    by_slot: HashMap<(u32, U256), u32>,
+    /// Where the listed accounts are.
+    places: Places,
+    /// Those that are not listed and have fates.
+    unlisted: AddressMap<u32>,
     codes: B256Map<Bytecode>,
     pub(crate) by_index: TargetsByIndex,
 }
@@ -113,8 +118,10 @@ pub(crate) struct AccountHint<'a> {
     code_hashes: Vec<B256>,
     /// By index.
     pub(crate) fates: Vec<(u32, Fate)>,
-    /// Numbers of its slots: the first, and the one after the last.
+    /// Numbers of its slots, which are sorted: the first, and the one after the last.
     pub(crate) slots: (u32, u32),
+    /// Where they are.
+    places: Places,
 }
 
 /// Claims about a slot; none if it is only read.
@@ -193,8 +200,8 @@ impl<'a> Hints<'a> {
             fates,
             accounts: Vec::with_capacity(listed.len()),
             slots: Vec::new(),
-            by_address: AddressMap::with_capacity_and_hasher(listed.len(), Default::default()),
-            by_slot: HashMap::default(),
+            places: Places::of(listed.iter().map(|account| number_of(&account.address))),
+            unlisted: AddressMap::default(),
             codes: B256Map::default(),
             by_index: TargetsByIndex::default(),
         };
@@ -204,7 +211,6 @@ impl<'a> Hints<'a> {
             .map(|account| account.storage_changes.len() + account.storage_reads.len())
             .sum();
         hints.slots.reserve_exact(slots);
-        hints.by_slot.reserve(slots);
         for account in listed {
             hints.add_account(account, &mut claimed);
         }
@@ -218,13 +224,7 @@ impl<'a> Hints<'a> {
     fn add_account(&mut self, listed: &'a AccountChanges, claimed: &mut Claimed) {
         let id = self.accounts.len() as u32;
         let first = self.slots.len() as u32;
-        for slot in &listed.storage_changes {
-            claimed.add(&slot.changes, Target::Slot(self.slots.len() as u32));
-            self.add_slot(id, slot.slot, &slot.changes);
-        }
-        for slot in &listed.storage_reads {
-            self.add_slot(id, *slot, &[]);
-        }
+        self.add_slots(id, listed, claimed);
         claimed.add(&listed.nonce_changes, Target::Account(id));
         claimed.add(&listed.balance_changes, Target::Account(id));
         claimed.add(&listed.code_changes, Target::Account(id));
@@ -241,13 +241,25 @@ impl<'a> Hints<'a> {
             code_hashes: code_hashes.collect(),
             fates: Vec::new(),
             slots: (first, self.slots.len() as u32),
+            places: Places::of(self.slots[first as usize..].iter().map(|slot| slot.slot)),
         };
-        self.by_address.insert(listed.address, id);
         self.accounts.push(hint);
     }
 
+    /// Adds the slots of an account, those that are changed and those that are only read, in one order.
+    fn add_slots(&mut self, account: u32, listed: &'a AccountChanges, claimed: &mut Claimed) {
+        let mut reads = listed.storage_reads.iter().copied().peekable();
+        for changed in &listed.storage_changes {
+            while let Some(read) = reads.next_if(|read| *read < changed.slot) {
+                self.add_slot(account, read, &[]);
+            }
+            claimed.add(&changed.changes, Target::Slot(self.slots.len() as u32));
+            self.add_slot(account, changed.slot, &changed.changes);
+        }
+        reads.for_each(|read| self.add_slot(account, read, &[]));
+    }
+
     fn add_slot(&mut self, account: u32, slot: U256, values: &'a [StorageChange]) {
-        self.by_slot.insert((account, slot), self.slots.len() as u32);
         self.slots.push(SlotHint {
             account,
             slot,
@@ -257,8 +269,9 @@ impl<'a> Hints<'a> {
 
     fn add_fate(&mut self, fate: &FateAt, claimed: &mut Claimed) {
         let next = self.accounts.len() as u32;
-        let id = *self.by_address.entry(fate.address).or_insert(next);
+        let id = self.account_id(&fate.address).unwrap_or(next);
         if id == next {
+            self.unlisted.insert(fate.address, id);
             let slots = self.slots.len() as u32;
             self.accounts.push(AccountHint {
                 address: fate.address,
@@ -268,6 +281,7 @@ impl<'a> Hints<'a> {
                 code_hashes: Vec::new(),
                 fates: Vec::new(),
                 slots: (slots, slots),
+                places: Places::default(),
             });
         }
         self.accounts[id as usize].fates.push((fate.index, fate.fate()));
@@ -286,12 +300,21 @@ impl<'a> Hints<'a> {
 
     /// The number of an account.
     pub(crate) fn account_id(&self, address: &Address) -> Option<u32> {
-        self.by_address.get(address).copied()
+        let find = |place: u32| self.accounts[place as usize].address.cmp(address);
+        match self.places.find(&number_of(address), find) {
+            None if !self.unlisted.is_empty() => self.unlisted.get(address).copied(),
+            id => id,
+        }
     }
 
     /// The number of a slot.
     pub(crate) fn slot_id(&self, account: u32, slot: &U256) -> Option<u32> {
-        self.by_slot.get(&(account, *slot)).copied()
+        let hint = &self.accounts[account as usize];
+        let first = hint.slots.0;
+        let place = hint
+            .places
+            .find(slot, |place| self.slots[(first + place) as usize].slot.cmp(slot))?;
+        Some(first + place)
     }
 
     /// Code that the block is said to bring.
@@ -409,6 +432,11 @@ const fn first_index_after(cleared: Option<(u32, Fate)>) -> u32 {
         Some((at, Fate::Removed)) => at + 1,
         Some((at, _)) => at,
     }
+}
+
+/// An address as a number of the same order.
+fn number_of(address: &Address) -> U256 {
+    U256::from_be_slice(address.as_slice())
 }
 
 fn claims_of(account: &AccountChanges) -> u64 {

@@ -38,6 +38,7 @@ mod hinted_state;
 mod hints;
 mod in_order;
 mod net_parts;
+mod places;
 mod production;
 mod schedule;
 mod transfer;

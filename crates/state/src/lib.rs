@@ -86,7 +86,7 @@ pub use config::{DEFAULT_LEASED_BYTES, DEFAULT_RETAINED_BYTES, StateConfig};
 pub use draft::{Draft, DraftPart, DraftParts, DraftReader};
 pub use error::{AdoptError, Conflict, StateKey, VersionGone};
 pub use read_set::{ReadSet, Recording};
-pub use region::OutOfMemory;
+pub use region::{OutOfMemory, prefetch};
 pub use scan::{AccountScan, ScannedAccount, ScannedSlot, SlotScan, StorageScan};
 pub use snapshot::Snapshot;
 pub use state::{Newest, State, StateUsage};

@@ -1,0 +1,116 @@
+//! Where keys are in a sorted array, by their first bits.
+//!
+//! Addresses and most slots are hashes, so they are spread evenly: a key's first bits say within one or two places where it
+//! is. That takes one look at a small table, where a hash map of the same keys takes several at a large one. Keys that are not
+//! spread are searched for among those with the same first bits.
+
+use std::{cmp::Ordering, ops::Range};
+
+use alloy_primitives::U256;
+
+/// Keys up to which the array is searched at once.
+const FEW: usize = 8;
+
+/// The table of a sorted array without equal keys.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places {
+    least: U256,
+    shift: usize,
+    /// For each value of the first bits, and one more, how many keys have lower ones. Empty for few keys.
+    first: Vec<u32>,
+    len: u32,
+}
+
+impl Places {
+    /// The table of keys in ascending order.
+    pub(crate) fn of(keys: impl ExactSizeIterator<Item = U256> + DoubleEndedIterator + Clone) -> Self {
+        let mut places = Self {
+            len: keys.len() as u32,
+            ..Self::default()
+        };
+        let (Some(least), Some(most)) = (keys.clone().next(), keys.clone().next_back()) else {
+            return places;
+        };
+        if keys.len() <= FEW {
+            return places;
+        }
+        let bits = keys.len().next_power_of_two().ilog2() as usize;
+        places.least = least;
+        places.shift = (most - least).bit_len().saturating_sub(bits);
+        places.first = vec![0; (1 << bits) + 1];
+        for key in keys {
+            let bits = ((key - least) >> places.shift).to::<usize>();
+            places.first[bits + 1] += 1;
+        }
+        let mut sum = 0;
+        for first in &mut places.first {
+            sum += *first;
+            *first = sum;
+        }
+        places
+    }
+
+    /// Where a key is, if it is there; `compare` compares what is at a place with it.
+    pub(crate) fn find(&self, key: &U256, compare: impl Fn(u32) -> Ordering) -> Option<u32> {
+        let Range { mut start, mut end } = self.range(key)?;
+        while start < end {
+            let middle = start + (end - start) / 2;
+            match compare(middle) {
+                Ordering::Equal => return Some(middle),
+                Ordering::Less => start = middle + 1,
+                Ordering::Greater => end = middle,
+            }
+        }
+        None
+    }
+
+    /// Where a key is if it is anywhere.
+    fn range(&self, key: &U256) -> Option<Range<u32>> {
+        if self.first.is_empty() {
+            return Some(0..self.len);
+        }
+        let bits = usize::try_from(key.checked_sub(self.least)? >> self.shift).ok()?;
+        Some(*self.first.get(bits)?..*self.first.get(bits + 1)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::{B256, keccak256};
+
+    use super::*;
+
+    fn check(mut keys: Vec<U256>, others: &[U256]) {
+        keys.sort_unstable();
+        keys.dedup();
+        let places = Places::of(keys.iter().copied());
+        let find = |key: &U256| places.find(key, |place| keys[place as usize].cmp(key));
+        for (place, key) in keys.iter().enumerate() {
+            assert_eq!(find(key), Some(place as u32), "{key}");
+        }
+        for key in others.iter().filter(|key| keys.binary_search(key).is_err()) {
+            assert_eq!(find(key), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn every_key_is_found_and_no_other() {
+        let hashed = |seed: u64| U256::from_be_bytes(keccak256(seed.to_be_bytes()).0);
+        let small = |key: u64| U256::from(key);
+        let others = [
+            U256::ZERO,
+            U256::MAX,
+            small(3),
+            small(1 << 40),
+            hashed(9_999),
+            U256::from_be_bytes(B256::repeat_byte(1).0),
+        ];
+        for count in [0, 1, 2, 8, 9, 100, 1_000] {
+            check((0..count).map(hashed).collect(), &others);
+            check((5..5 + count).map(small).collect(), &others);
+            check((0..count).map(|key| small(key * key)).collect(), &others);
+            let both = (0..count).map(small).chain((0..count).map(hashed));
+            check(both.chain([U256::MAX]).collect(), &others);
+        }
+    }
+}
