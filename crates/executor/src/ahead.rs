@@ -5,7 +5,7 @@
 
 use rapid_state::{DraftReader, StateKey, prefetch};
 
-use crate::hints::{Claim, Hints};
+use crate::{claim::Claim, hints::Hints};
 
 /// An account or a slot, by its number among those.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,9 +107,7 @@ impl Hints<'_> {
     fn ask_for_hint(&self, target: Target) {
         match target {
             Target::Account(id) => {
-                let hint = &self.accounts[id as usize];
-                prefetch(&hint.address);
-                prefetch(&hint.slots);
+                prefetch(&self.accounts[id as usize]);
             }
             Target::Slot(id) => prefetch(&self.slots[id as usize]),
         }

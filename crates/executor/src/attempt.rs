@@ -11,7 +11,7 @@ use alloy_primitives::{Address, U256};
 use parking_lot::Mutex;
 use rapid_evm::{BlockHashes, ExecutionError, Ran, TransactionExecutor, account_changes};
 use rapid_primitives::{Account, AccountChange};
-use rapid_state::{DraftReader, VersionGone};
+use rapid_state::{DraftReader, VersionGone, prefetch};
 use revm::{context_interface::result::ExecutionResult, state::EvmState};
 
 use crate::{
@@ -220,8 +220,15 @@ impl<'b, 'a, H: BlockHashes + Sync + Debug> Lane<'b, 'a, H> {
 
     /// Asks for what transactions are going to touch to be in the cache.
     fn look_ahead(&mut self, positions: impl Iterator<Item = usize>) {
-        let Attempt { hints, base, .. } = self.attempt;
-        hints.look_ahead(positions.map(index_of), base, &mut self.ahead);
+        let Attempt {
+            input, hints, base, ..
+        } = self.attempt;
+        let transactions = input.transactions;
+        let indices = positions.map(|position| {
+            transactions.get(position).into_iter().for_each(prefetch);
+            index_of(position)
+        });
+        hints.look_ahead(indices, base, &mut self.ahead);
     }
 
     fn execute(&mut self, position: usize) {

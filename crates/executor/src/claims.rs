@@ -6,8 +6,9 @@ use rapid_state::{DraftReader, VersionGone};
 use revm::state::{Account as JournalAccount, EvmState};
 
 use crate::{
+    claim::{Claim, claim_at, position_at},
     hinted_state::KeyId,
-    hints::{Claim, Hints, claim_at, position_at},
+    hints::Hints,
 };
 
 /// How a transaction's writes compare with what is claimed at its index.
@@ -47,7 +48,7 @@ impl Hints<'_> {
         }
         let nonce = claim_at(hint.nonces, index).map(|claim| claim.new_nonce);
         let balance = claim_at(hint.balances, index).map(|claim| claim.post_balance);
-        let code = position_at(hint.codes, index).map(|position| hint.code(position).0);
+        let code = position_at(hint.codes(), index).map(|position| hint.code(position).0);
         *count += u32::from(nonce.is_some()) + u32::from(balance.is_some()) + u32::from(code.is_some());
         *count += change.storage.len() as u32;
         nonce == change.nonce
@@ -107,7 +108,7 @@ impl Hints<'_> {
         let hint = &self.accounts[id as usize];
         let nonce = claim_at(hint.nonces, index).map(|claim| claim.new_nonce);
         let balance = claim_at(hint.balances, index).map(|claim| claim.post_balance);
-        let code = position_at(hint.codes, index);
+        let code = position_at(hint.codes(), index);
         *count += u32::from(nonce.is_some()) + u32::from(balance.is_some()) + u32::from(code.is_some());
         let destroyed = account.is_selfdestructed_locally();
         if !destroyed && !account.is_changed() {
@@ -182,7 +183,7 @@ impl Hints<'_> {
             let hint = &self.accounts[id as usize];
             count += matching(hint.nonces, &account.nonce_changes)?;
             count += matching(hint.balances, &account.balance_changes)?;
-            count += matching(hint.codes, &account.code_changes)?;
+            count += matching(hint.codes(), &account.code_changes)?;
             for slot in &account.storage_changes {
                 let hint = &self.slots[self.slot_id(id, &slot.slot)? as usize];
                 count += matching(hint.values, &slot.changes)?;
@@ -196,7 +197,7 @@ impl Hints<'_> {
         let mut lists = vec![Vec::new(); self.count_len()];
         let mut add = |index: u64, account: u32, field: Field| lists[index as usize].push((account, field));
         for (id, hint) in (0_u32..).zip(&self.accounts) {
-            for (at, fate) in &hint.fates {
+            for (at, fate) in hint.fates() {
                 add(u64::from(*at), id, Field::Fate(*fate));
             }
             for (position, claim) in hint.nonces.iter().enumerate() {
@@ -205,7 +206,7 @@ impl Hints<'_> {
             for (position, claim) in hint.balances.iter().enumerate() {
                 add(claim.index(), id, Field::Balance(position));
             }
-            for (position, claim) in hint.codes.iter().enumerate() {
+            for (position, claim) in hint.codes().iter().enumerate() {
                 add(claim.index(), id, Field::Code(position));
             }
             for slot in hint.slots.0..hint.slots.1 {

@@ -13,6 +13,7 @@ use revm::bytecode::Bytecode;
 
 use crate::{
     ahead::{Claimed, Target, TargetsByIndex},
+    claim::{Claim, last_between},
     places::Places,
 };
 
@@ -21,6 +22,9 @@ const GAS_PER_ITEM: u64 = 2000;
 
 /// Gas of a block's limit per claim. The cheapest are those of a transfer: five for 21,000.
 const GAS_PER_CLAIM: u64 = 500;
+
+/// Slots of an account that are searched without a table.
+const SLOTS_FEW: usize = 8;
 
 /// Claims any block may have: those of withdrawals and system calls, which take no gas of the block.
 const CLAIMS_FREE: u64 = 4096;
@@ -111,17 +115,24 @@ pub(crate) struct Hints<'a> {
 #[derive(Debug)]
 pub(crate) struct AccountHint<'a> {
     pub(crate) address: Address,
+    /// Numbers of its slots, which are sorted: the first, and the one after the last.
+    pub(crate) slots: (u32, u32),
     pub(crate) nonces: &'a [NonceChange],
     pub(crate) balances: &'a [BalanceChange],
-    pub(crate) codes: &'a [CodeChange],
+    /// Apart, since few have any: what all have is then in two cache lines.
+    rare: Option<Box<RareClaims<'a>>>,
+    /// Where its slots are; `None` if there are few.
+    places: Option<Box<Places>>,
+}
+
+/// Claims about the code and the existence of an account.
+#[derive(Debug, Default)]
+struct RareClaims<'a> {
+    codes: &'a [CodeChange],
     /// Hashes of `codes`.
     code_hashes: Vec<B256>,
     /// By index.
-    pub(crate) fates: Vec<(u32, Fate)>,
-    /// Numbers of its slots, which are sorted: the first, and the one after the last.
-    pub(crate) slots: (u32, u32),
-    /// Where they are.
-    places: Places,
+    fates: Vec<(u32, Fate)>,
 }
 
 /// Claims about a slot; none if it is only read.
@@ -130,52 +141,6 @@ pub(crate) struct SlotHint<'a> {
     pub(crate) account: u32,
     pub(crate) slot: U256,
     pub(crate) values: &'a [StorageChange],
-}
-
-/// Something claimed at a block access index.
-pub(crate) trait Claim {
-    fn index(&self) -> u64;
-}
-
-impl Claim for NonceChange {
-    fn index(&self) -> u64 {
-        self.block_access_index.get()
-    }
-}
-
-impl Claim for BalanceChange {
-    fn index(&self) -> u64 {
-        self.block_access_index.get()
-    }
-}
-
-impl Claim for CodeChange {
-    fn index(&self) -> u64 {
-        self.block_access_index.get()
-    }
-}
-
-impl Claim for StorageChange {
-    fn index(&self) -> u64 {
-        self.block_access_index.get()
-    }
-}
-
-/// Where the claim at an index is.
-pub(crate) fn position_at<T: Claim>(claims: &[T], index: u32) -> Option<usize> {
-    claims.binary_search_by_key(&u64::from(index), Claim::index).ok()
-}
-
-/// The claim at an index.
-pub(crate) fn claim_at<T: Claim>(claims: &[T], index: u32) -> Option<&T> {
-    position_at(claims, index).map(|position| &claims[position])
-}
-
-/// Where the last claim at `from` or later and before `until` is.
-fn last_between<T: Claim>(claims: &[T], from: u32, until: u32) -> Option<usize> {
-    let end = claims.partition_point(|claim| claim.index() < u64::from(until));
-    let last = end.checked_sub(1)?;
-    (claims[last].index() >= u64::from(from)).then_some(last)
 }
 
 impl<'a> Hints<'a> {
@@ -233,15 +198,19 @@ impl<'a> Hints<'a> {
             self.codes.entry(code.hash).or_insert_with(|| code.bytecode());
             code.hash
         });
+        let rare = (!listed.code_changes.is_empty()).then(|| RareClaims {
+            codes: &listed.code_changes,
+            code_hashes: code_hashes.collect(),
+            fates: Vec::new(),
+        });
+        let slots = self.slots[first as usize..].iter().map(|slot| slot.slot);
         let hint = AccountHint {
             address: listed.address,
             nonces: &listed.nonce_changes,
             balances: &listed.balance_changes,
-            codes: &listed.code_changes,
-            code_hashes: code_hashes.collect(),
-            fates: Vec::new(),
+            rare: rare.map(Box::new),
             slots: (first, self.slots.len() as u32),
-            places: Places::of(self.slots[first as usize..].iter().map(|slot| slot.slot)),
+            places: (slots.len() > SLOTS_FEW).then(|| Box::new(Places::of(slots))),
         };
         self.accounts.push(hint);
     }
@@ -277,14 +246,13 @@ impl<'a> Hints<'a> {
                 address: fate.address,
                 nonces: &[],
                 balances: &[],
-                codes: &[],
-                code_hashes: Vec::new(),
-                fates: Vec::new(),
+                rare: None,
                 slots: (slots, slots),
-                places: Places::default(),
+                places: None,
             });
         }
-        self.accounts[id as usize].fates.push((fate.index, fate.fate()));
+        let rare = self.accounts[id as usize].rare.get_or_insert_default();
+        rare.fates.push((fate.index, fate.fate()));
         claimed.add_at(fate.index, Target::Account(id));
     }
 
@@ -310,11 +278,16 @@ impl<'a> Hints<'a> {
     /// The number of a slot.
     pub(crate) fn slot_id(&self, account: u32, slot: &U256) -> Option<u32> {
         let hint = &self.accounts[account as usize];
-        let first = hint.slots.0;
-        let place = hint
-            .places
-            .find(slot, |place| self.slots[(first + place) as usize].slot.cmp(slot))?;
-        Some(first + place)
+        let (first, end) = hint.slots;
+        let place = match &hint.places {
+            Some(places) => places.find(slot, |place| self.slots[(first + place) as usize].slot.cmp(slot)),
+            None => {
+                let slots = &self.slots[first as usize..end as usize];
+                let place = slots.binary_search_by(|hint| hint.slot.cmp(slot)).ok();
+                place.map(|place| place as u32)
+            }
+        };
+        Some(first + place?)
     }
 
     /// Code that the block is said to bring.
@@ -334,7 +307,7 @@ impl<'a> Hints<'a> {
         let from = first_index_after(cleared);
         let nonce = last_between(hint.nonces, from, index);
         let balance = last_between(hint.balances, from, index);
-        let code = last_between(hint.codes, from, index);
+        let code = last_between(hint.codes(), from, index);
         let fate = hint.last_fate_before(index);
         if nonce.is_none() && balance.is_none() && code.is_none() && fate.is_none() {
             return base(&hint.address);
@@ -354,8 +327,8 @@ impl<'a> Hints<'a> {
             changed = changed.max(hint.balances[position].index());
         }
         if let Some(position) = code {
-            account.code_hash = hint.code_hashes[position];
-            changed = changed.max(hint.codes[position].index());
+            account.code_hash = hint.code(position).0;
+            changed = changed.max(hint.codes()[position].index());
         }
         let exists = match fate {
             Some((at, fate)) if u64::from(at) >= changed => fate != Fate::Removed,
@@ -397,30 +370,44 @@ impl<'a> Hints<'a> {
 impl AccountHint<'_> {
     /// The fate claimed at an index: the last if there are more, as there can be around the transactions.
     pub(crate) fn fate_at(&self, index: u32) -> Option<Fate> {
-        let at = self.fates.iter().rev().find(|(at, _)| *at == index);
+        let at = self.fates().iter().rev().find(|(at, _)| *at == index);
         at.map(|(_, fate)| *fate)
     }
 
     /// The last fate among those of transactions before this index.
     fn last_fate_before(&self, index: u32) -> Option<(u32, Fate)> {
-        let mut fates = self.fates.iter().rev();
+        let mut fates = self.fates().iter().rev();
         fates.find(|(at, _)| *at > 0 && *at < index).copied()
     }
 
     /// When the account last lost its storage, among the transactions before this index.
     fn cleared_before(&self, index: u32) -> Option<(u32, Fate)> {
-        if self.fates.is_empty() {
+        if self.rare.is_none() {
             return None;
         }
-        let mut fates = self.fates.iter().rev();
+        let mut fates = self.fates().iter().rev();
         fates
             .find(|(at, fate)| *at > 0 && *at < index && matches!(fate, Fate::Wiped | Fate::Removed))
             .copied()
     }
 
     /// The code claimed at a position of `codes`.
+    ///
+    /// # Panics
+    /// If there is none.
     pub(crate) fn code(&self, position: usize) -> (B256, &Bytes) {
-        (self.code_hashes[position], &self.codes[position].new_code)
+        let rare = self.rare.as_ref().expect("there is a code claim");
+        (rare.code_hashes[position], &rare.codes[position].new_code)
+    }
+
+    /// Claims about its code.
+    pub(crate) fn codes(&self) -> &[CodeChange] {
+        self.rare.as_ref().map_or(&[], |rare| rare.codes)
+    }
+
+    /// Its fates, by index.
+    pub(crate) fn fates(&self) -> &[(u32, Fate)] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.fates)
     }
 }
 

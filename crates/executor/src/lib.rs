@@ -32,6 +32,7 @@
 
 mod ahead;
 mod attempt;
+mod claim;
 mod claims;
 mod config;
 mod hinted_state;

@@ -8,32 +8,22 @@ use std::{cmp::Ordering, ops::Range};
 
 use alloy_primitives::U256;
 
-/// Keys up to which the array is searched at once.
-const FEW: usize = 8;
-
 /// The table of a sorted array without equal keys.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Places {
     least: U256,
     shift: usize,
-    /// For each value of the first bits, and one more, how many keys have lower ones. Empty for few keys.
+    /// For each value of the first bits, and one more, how many keys have lower ones. Empty without keys.
     first: Vec<u32>,
-    len: u32,
 }
 
 impl Places {
     /// The table of keys in ascending order.
     pub(crate) fn of(keys: impl ExactSizeIterator<Item = U256> + DoubleEndedIterator + Clone) -> Self {
-        let mut places = Self {
-            len: keys.len() as u32,
-            ..Self::default()
-        };
+        let mut places = Self::default();
         let (Some(least), Some(most)) = (keys.clone().next(), keys.clone().next_back()) else {
             return places;
         };
-        if keys.len() <= FEW {
-            return places;
-        }
         let bits = keys.len().next_power_of_two().ilog2() as usize;
         places.least = least;
         places.shift = (most - least).bit_len().saturating_sub(bits);
@@ -66,9 +56,6 @@ impl Places {
 
     /// Where a key is if it is anywhere.
     fn range(&self, key: &U256) -> Option<Range<u32>> {
-        if self.first.is_empty() {
-            return Some(0..self.len);
-        }
         let bits = usize::try_from(key.checked_sub(self.least)? >> self.shift).ok()?;
         Some(*self.first.get(bits)?..*self.first.get(bits + 1)?)
     }

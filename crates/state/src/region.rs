@@ -22,14 +22,20 @@ pub struct OutOfMemory {
 
 pub(crate) use backing::Region;
 
-/// Asks for the cache line that a value begins in to be in the cache soon.
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// Asks for a value to be in the cache soon; not for what it refers to.
 #[inline]
 pub fn prefetch<T>(value: &T) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing that the program sees and never faults, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) };
+        let first = std::ptr::from_ref(value).cast::<i8>();
+        for offset in (0..size_of::<T>().max(1)).step_by(LINE) {
+            // SAFETY: a prefetch reads nothing that the program sees and never faults, whatever the address.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(first.wrapping_add(offset)) };
+        }
     }
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
     let _ = value;
