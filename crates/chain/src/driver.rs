@@ -83,13 +83,15 @@ impl Driver {
         let shared = &self.chain.shared;
         let next = HandOver::of(&finished, &shared.state)?;
         let block = Arc::clone(&finished.block);
-        {
+        let dropped = {
             let _one_at_a_time = shared.view_update.lock();
-            // The guard ends with the statement; the tries are dropped at the end of the scope.
-            let _dropped = shared.blocks.write().insert(finished);
+            let dropped = shared.blocks.write().insert(finished);
             let view = shared.view.load().with_sealed(Arc::clone(&block));
             shared.view.store(Arc::new(view));
-        }
+            dropped
+        };
+        // Ending tries takes time, and whoever publishes is not to wait for it.
+        drop(dropped);
         let _ = shared.events.send(ChainEvent::Block(block));
         self.background.hand_over(next)
     }

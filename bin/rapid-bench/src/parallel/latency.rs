@@ -1,4 +1,5 @@
-//! How long the lanes let a transaction wait while twice as many are sent as can be executed.
+//! How long the lanes let a transaction wait while twice as many are sent as can be executed, and how long it waits where the
+//! first to come is the first to be served.
 //!
 //! The whole sequencer is at work: pool, loop, committer, finaliser. Transactions are signed, decoded and recovered before the
 //! clock runs; latency counts from the time at which one should have been submitted until the listener has the mini-block.
@@ -49,6 +50,25 @@ const CRITICAL_WAIT_MS: f64 = 1.0;
 /// What may lie between two normal transactions, in milliseconds.
 const NORMAL_GAP_MS: f64 = 2_000.0;
 
+/// Who goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Order {
+    /// Those whose senders have the critical lane.
+    Lanes,
+    /// Who came first: all pay the same, and nobody has a lane.
+    FirstCome,
+}
+
+impl Order {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Lanes => "lanes",
+            Self::FirstCome => "first come, first served",
+        }
+    }
+}
+
 /// All intervals.
 #[derive(Debug, Serialize)]
 pub(crate) struct Latencies {
@@ -61,6 +81,7 @@ pub(crate) struct Latencies {
 #[derive(Debug, Serialize)]
 struct LatencyRow {
     cut_ms: f64,
+    order: Order,
     offered_per_second: f64,
     published_per_second: f64,
     critical: Percentiles,
@@ -71,6 +92,25 @@ struct LatencyRow {
 }
 
 impl LatencyRow {
+    fn target(&self) -> String {
+        match self.order {
+            Order::Lanes => format!(
+                "critical p99 <= {} ms, any normal within {} s",
+                CRITICAL_WAIT_MS + self.cut_ms,
+                NORMAL_GAP_MS / 1e3
+            ),
+            Order::FirstCome => String::new(),
+        }
+    }
+
+    fn met(&self) -> &'static str {
+        match self.order {
+            Order::Lanes if self.is_met() => "yes",
+            Order::Lanes => "MISSED",
+            Order::FirstCome => "",
+        }
+    }
+
     fn is_met(&self) -> bool {
         self.critical.p99_ms <= CRITICAL_WAIT_MS + self.cut_ms && self.normal_gap_ms <= NORMAL_GAP_MS
     }
@@ -103,7 +143,7 @@ pub(super) fn measure(plan: &ParallelPlan) -> eyre::Result<Latencies> {
     let load = Load::prepare(kind, count, plan.seed)?;
     let rows = CUTS
         .into_iter()
-        .map(|cut| load.run(cut, offered))
+        .flat_map(|cut| [Order::Lanes, Order::FirstCome].map(|order| load.run(cut, order, offered)))
         .collect::<eyre::Result<_>>()?;
     Ok(Latencies { capacity, rows })
 }
@@ -153,7 +193,7 @@ impl Load {
         })
     }
 
-    fn pool(&self, chain: &Chain) -> eyre::Result<(Pool, HeadInfo)> {
+    fn pool(&self, chain: &Chain, order: Order) -> eyre::Result<(Pool, HeadInfo)> {
         let count = self.raw.len();
         let mut config = PoolConfig::new(self.spec.chain_id());
         config.pending = SubPoolLimit {
@@ -161,19 +201,21 @@ impl Load {
             bytes_max: usize::MAX,
         };
         config.account_slots_max = count;
-        let lane = |address: &Address| (*address, Lane::Critical);
-        config.lanes.senders = self.critical.iter().map(lane).collect();
+        if order == Order::Lanes {
+            let lane = |address: &Address| (*address, Lane::Critical);
+            config.lanes.senders = self.critical.iter().map(lane).collect();
+        }
         let head = HeadInfo::of(chain.spec(), &chain.simulation_environment(&chain.view(), 0)?);
         Ok((Pool::new(config, &head), head))
     }
 
-    fn run(&self, cut: Duration, offered: f64) -> eyre::Result<LatencyRow> {
+    fn run(&self, cut: Duration, order: Order, offered: f64) -> eyre::Result<LatencyRow> {
         let scratch = tempfile::tempdir()?;
         let mut config = ChainConfig::new(scratch.path().to_owned());
         config.log.durability = Durability::Async(cut);
         let opened = Chain::open(Arc::clone(&self.spec), &config)?;
         let chain = opened.chain.clone();
-        let (pool, head) = self.pool(&chain)?;
+        let (pool, head) = self.pool(&chain, order)?;
         let decoded = self
             .raw
             .par_iter()
@@ -193,7 +235,10 @@ impl Load {
             listener.join().map_err(|_| eyre!("the listener panicked"))?
         })?;
         sequencer.stop()?;
-        Ok(self.row(cut, offered, &listener))
+        Ok(LatencyRow {
+            order,
+            ..self.row(cut, offered, &listener)
+        })
     }
 
     /// When each transaction was published, until all critical ones are and nothing more is sent.
@@ -244,6 +289,7 @@ impl Load {
         let last = normal.last().copied().unwrap_or_default();
         LatencyRow {
             cut_ms: cut.as_secs_f64() * 1e3,
+            order: Order::Lanes,
             offered_per_second: offered,
             published_per_second: published.iter().flatten().count() as f64 / last.as_secs_f64(),
             critical: latencies(true),
@@ -294,6 +340,7 @@ impl Tabular for Latencies {
     fn heads(&self) -> Vec<String> {
         [
             "cut",
+            "order",
             "published per second",
             "critical p50 / p99 / p99.9 / max",
             "normal p50 / p99 / p99.9 / max",
@@ -311,16 +358,13 @@ impl Tabular for Latencies {
             .map(|row| {
                 vec![
                     format!("{} ms", row.cut_ms),
+                    row.order.name().to_owned(),
                     format!("{:.0}", row.published_per_second),
                     percentile_cell(&row.critical),
                     percentile_cell(&row.normal),
                     format!("{:.1} ms", row.normal_gap_ms),
-                    format!(
-                        "critical p99 <= {} ms, any normal within {} s",
-                        CRITICAL_WAIT_MS + row.cut_ms,
-                        NORMAL_GAP_MS / 1e3
-                    ),
-                    if row.is_met() { "yes" } else { "MISSED" }.to_owned(),
+                    row.target(),
+                    row.met().to_owned(),
                 ]
             })
             .collect()

@@ -141,7 +141,7 @@ mod tests {
             let is_shown = rows.iter().any(|row| row[0].starts_with(&workload.name()));
             assert_eq!(is_shown, *workload != WorkloadKind::Latency);
         }
-        assert_eq!(report.latencies.as_ref().unwrap().rows().len(), 3);
+        assert_eq!(report.latencies.as_ref().unwrap().rows().len(), 6);
         assert!(
             promises
                 .rows()
