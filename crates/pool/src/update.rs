@@ -3,38 +3,46 @@
 use std::{sync::atomic::Ordering, time::Instant};
 
 use alloy_consensus::Transaction;
-use alloy_primitives::{Address, TxHash};
-use rapid_primitives::{ReadState, SealedMiniBlock};
+use alloy_eip7928::AccountChanges;
+use alloy_primitives::Address;
+use rapid_primitives::{ReadState, SealedMiniBlock, TransactionSigned};
 
 use crate::{
     HeadInfo, Pool, PoolError,
     sender::SenderQueue,
-    shared::DropReason,
+    shard::{Shard, shard_of},
+    shared::{DropReason, Shared},
     tally::Place,
     validate::{SenderAccount, read_sender},
 };
 
-impl Pool {
-    /// Takes in a published mini-block: its transactions leave the pool, its changes reach the accounts of pooled
-    /// senders, and what waited for them is filed.
-    ///
-    /// Called by one thread, in order, after the mini-block was published.
-    pub fn on_mini_block(&self, mini_block: &SealedMiniBlock) {
-        let body = mini_block.body();
-        for (transaction, sender) in body.transactions.iter().zip(&body.senders) {
-            self.include(sender, transaction.nonce(), *transaction.tx_hash());
+/// What a mini-block says of an account.
+#[derive(Clone, Copy)]
+enum News<'a> {
+    /// A transaction of this sender is in it.
+    Included(&'a Address, &'a TransactionSigned),
+    /// It changed.
+    Changed(&'a AccountChanges),
+}
+
+impl News<'_> {
+    fn shard(&self) -> usize {
+        match self {
+            Self::Included(sender, _) => shard_of(sender),
+            Self::Changed(account) => shard_of(&account.address),
         }
-        let shared = &*self.shared;
-        for account in &body.diff.accounts {
-            let (balance, nonce) = (account.balance_post_state(), account.nonce_post_state());
-            let code = account.code_post_state();
-            if balance.is_none() && nonce.is_none() && code.is_none() {
-                continue;
-            }
-            shared
-                .shard(&account.address)
-                .lock()
-                .update(&account.address, &shared.config, |queue| {
+    }
+
+    /// Tells it the sender's queue, if there is one.
+    fn tell(&self, shard: &mut Shard, shared: &Shared) {
+        let _nobody_asked = match *self {
+            Self::Included(sender, transaction) => shard.update(sender, &shared.config, |queue| {
+                queue.advance(transaction.nonce() + 1, Some(*transaction.tx_hash()), shared);
+            }),
+            Self::Changed(account) => {
+                let (balance, nonce) = (account.balance_post_state(), account.nonce_post_state());
+                let code = account.code_post_state();
+                shard.update(&account.address, &shared.config, |queue| {
                     if let Some(balance) = balance {
                         queue.set_balance(balance);
                     }
@@ -45,23 +53,49 @@ impl Pool {
                         queue.advance(nonce, None, shared);
                     }
                     queue.settle(shared);
-                });
+                })
+            }
+        };
+    }
+}
+
+/// The news of a mini-block, those of one shard together: first what is included, in its order, then what changed.
+fn news_by_shard(mini_block: &SealedMiniBlock) -> Vec<News<'_>> {
+    let body = mini_block.body();
+    let included = body.senders.iter().zip(&body.transactions);
+    let included = included.map(|(sender, transaction)| News::Included(sender, transaction));
+    let has_fields = |account: &&AccountChanges| {
+        let fields = [
+            account.balance_changes.is_empty(),
+            account.nonce_changes.is_empty(),
+            account.code_changes.is_empty(),
+        ];
+        fields.contains(&false)
+    };
+    let changed = body.diff.accounts.iter().filter(has_fields).map(News::Changed);
+    let mut news: Vec<_> = included.chain(changed).collect();
+    news.sort_by_key(News::shard);
+    news
+}
+
+impl Pool {
+    /// Takes in a published mini-block: its transactions leave the pool, its changes reach the accounts of pooled
+    /// senders, and what waited for them is filed.
+    ///
+    /// Called by one thread, in order, after the mini-block was published.
+    pub fn on_mini_block(&self, mini_block: &SealedMiniBlock) {
+        let shared = &*self.shared;
+        // Each shard is locked once: whoever adds transactions meanwhile, and is put aside with a lock, would else be waited
+        // for at any of a thousand.
+        for news in news_by_shard(mini_block).chunk_by(|one, other| one.shard() == other.shard()) {
+            let mut shard = shared.shards[news[0].shard()].lock();
+            news.iter().for_each(|news| news.tell(&mut shard, shared));
         }
         if shared.tally.any_waiters() {
             shared.serve_waiters();
         }
         shared.metrics.report(shared);
         shared.signal.wake();
-    }
-
-    fn include(&self, sender: &Address, nonce: u64, hash: TxHash) {
-        let shared = &*self.shared;
-        shared
-            .shard(sender)
-            .lock()
-            .update(sender, &shared.config, |queue| {
-                queue.advance(nonce + 1, Some(hash), shared);
-            });
     }
 
     /// Takes in that an EVM block opened (or that the next one will be this): holds what its base fee is too high for,

@@ -2,7 +2,8 @@
 //! first to come is the first to be served.
 //!
 //! The whole sequencer is at work: pool, loop, committer, finaliser. Transactions are signed, decoded and recovered before the
-//! clock runs; latency counts from the time at which one should have been submitted until the listener has the mini-block.
+//! clock runs. Latency counts from when one was given to the pool until the listener has the mini-block; beside it stands how
+//! late the sender was, which has to share the cores with all of them.
 
 use super::plan::ParallelPlan;
 use crate::{
@@ -87,6 +88,8 @@ struct LatencyRow {
     critical: Percentiles,
     /// Of those that were published.
     normal: Percentiles,
+    /// How long after they were due critical ones were given to the pool.
+    lateness: Percentiles,
     /// The longest time in which no normal transaction was published.
     normal_gap_ms: f64,
 }
@@ -229,15 +232,16 @@ impl Load {
         let sequencer = Sequencer::start(sequencer_config, SystemHost, opened, pool.clone())?;
         let started = Instant::now();
         let critical = self.critical.len();
-        let listener = thread::scope(|scope| {
+        let (sent, published) = thread::scope(|scope| {
             let listener = scope.spawn(|| self.listen(events, started, critical));
-            send(&pool, &chain, &head, decoded, started, offered)?;
-            listener.join().map_err(|_| eyre!("the listener panicked"))?
+            let sent = send(&pool, &chain, &head, decoded, started, offered)?;
+            let published = listener.join().map_err(|_| eyre!("the listener panicked"))??;
+            eyre::Ok((sent, published))
         })?;
         sequencer.stop()?;
         Ok(LatencyRow {
             order,
-            ..self.row(cut, offered, &listener)
+            ..self.row(cut, offered, &Observed { sent, published })
         })
     }
 
@@ -270,14 +274,19 @@ impl Load {
         Ok(published)
     }
 
-    fn row(&self, cut: Duration, offered: f64, published: &[Option<Duration>]) -> LatencyRow {
+    fn row(&self, cut: Duration, offered: f64, observed: &Observed) -> LatencyRow {
+        let Observed { sent, published } = observed;
         let latencies = |wanted: bool| {
             let samples = published.iter().enumerate().filter_map(|(index, at)| {
-                let latency = (*at)?.saturating_sub(due(index, offered));
+                let latency = (*at)?.saturating_sub(sent[index]);
                 (self.is_critical[index] == wanted).then_some(latency)
             });
             Percentiles::of(samples.collect())
         };
+        let late = sent.iter().enumerate().filter_map(|(index, at)| {
+            let late = at.saturating_sub(due(index, offered));
+            self.is_critical[index].then_some(late)
+        });
         let mut normal: Vec<_> = published
             .iter()
             .zip(&self.is_critical)
@@ -294,9 +303,16 @@ impl Load {
             published_per_second: published.iter().flatten().count() as f64 / last.as_secs_f64(),
             critical: latencies(true),
             normal: latencies(false),
+            lateness: Percentiles::of(late.collect()),
             normal_gap_ms: gaps.max().unwrap_or_default().as_secs_f64() * 1e3,
         }
     }
+}
+
+/// When each transaction was given to the pool, and when it was published if it was.
+struct Observed {
+    sent: Vec<Duration>,
+    published: Vec<Option<Duration>>,
 }
 
 /// When a transaction should be submitted.
@@ -304,7 +320,7 @@ fn due(index: usize, offered: f64) -> Duration {
     Duration::from_secs_f64(index as f64 / offered)
 }
 
-/// Submits each transaction when it is due.
+/// Submits each transaction when it is due; tells when that was.
 fn send(
     pool: &Pool,
     chain: &Chain,
@@ -312,19 +328,20 @@ fn send(
     decoded: Vec<PooledTransaction>,
     started: Instant,
     offered: f64,
-) -> eyre::Result<()> {
+) -> eyre::Result<Vec<Duration>> {
+    let mut sent = Vec::with_capacity(decoded.len());
     let mut decoded = decoded.into_iter();
-    let mut sent = 0;
     while decoded.len() > 0 {
-        let due = ((started.elapsed().as_secs_f64() * offered) as usize + 1).saturating_sub(sent);
+        let now = started.elapsed();
+        let due = ((now.as_secs_f64() * offered) as usize + 1).saturating_sub(sent.len());
         let batch: Vec<_> = decoded.by_ref().take(due).collect();
-        sent += batch.len();
+        sent.resize(sent.len() + batch.len(), now);
         for result in pool.submit_batch(Origin::External, batch, &chain.view().state, head) {
             result?;
         }
         thread::sleep(SENDING_INTERVAL);
     }
-    Ok(())
+    Ok(sent)
 }
 
 impl Tabular for Latencies {
@@ -345,6 +362,7 @@ impl Tabular for Latencies {
             "critical p50 / p99 / p99.9 / max",
             "normal p50 / p99 / p99.9 / max",
             "longest wait for any normal",
+            "sender late p50 / p99 / p99.9 / max",
             "target",
             "met",
         ]
@@ -363,6 +381,7 @@ impl Tabular for Latencies {
                     percentile_cell(&row.critical),
                     percentile_cell(&row.normal),
                     format!("{:.1} ms", row.normal_gap_ms),
+                    percentile_cell(&row.lateness),
                     row.target(),
                     row.met().to_owned(),
                 ]
@@ -384,17 +403,22 @@ mod tests {
     }
 
     #[test]
-    fn latency_counts_from_when_it_was_due() {
+    fn latency_counts_from_when_it_was_sent() {
         let load = Load::prepare(ScenarioKind::Transfers, 4, 3).unwrap();
         let load = Load {
             is_critical: vec![false, true, false, false],
             ..load
         };
         let at = |ms| Some(Duration::from_millis(ms));
-        let row = load.row(Duration::from_millis(1), 1_000.0, &[at(5), at(3), at(25), None]);
+        let observed = Observed {
+            sent: [0, 1, 4, 5].map(Duration::from_millis).to_vec(),
+            published: vec![at(5), at(3), at(27), None],
+        };
+        let row = load.row(Duration::from_millis(1), 1_000.0, &observed);
         assert_eq!(row.critical.max_ms, 2.0);
+        assert_eq!(row.lateness.max_ms, 0.0);
         assert_eq!((row.normal.count, row.normal.max_ms), (2, 23.0));
-        assert_eq!(row.normal_gap_ms, 20.0);
+        assert_eq!(row.normal_gap_ms, 22.0);
         assert!(row.is_met());
     }
 }
