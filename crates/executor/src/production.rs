@@ -24,6 +24,8 @@ mod outbox;
 mod route;
 mod senders;
 mod shared;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::{
