@@ -69,11 +69,6 @@ impl TargetsByIndex {
             _ => &[],
         }
     }
-
-    /// Number of indices.
-    pub(crate) const fn len(&self) -> usize {
-        self.first.len() - 1
-    }
 }
 
 /// Memory for [`Hints::look_ahead`] to use again.
@@ -147,7 +142,6 @@ mod tests {
         claimed.add(&[nonce(0), nonce(3)], Target::Slot(7));
         claimed.add_at(3, Target::Account(2));
         let by_index = claimed.by_index(4);
-        assert_eq!(by_index.len(), 5);
         assert_eq!(by_index.at(0), [Target::Slot(7)]);
         assert_eq!(by_index.at(1), [Target::Account(0)]);
         assert!(by_index.at(2).is_empty() && by_index.at(4).is_empty() && by_index.at(9).is_empty());

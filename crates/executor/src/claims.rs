@@ -6,6 +6,7 @@ use rapid_state::{DraftReader, VersionGone};
 use revm::state::{Account as JournalAccount, EvmState};
 
 use crate::{
+    ahead::Target,
     claim::{Claim, claim_at, position_at},
     hinted_state::KeyId,
     hints::Hints,
@@ -192,78 +193,49 @@ impl Hints<'_> {
         Some(count)
     }
 
-    /// The changes claimed at each block access index. Only what is refuted, or has fates that a list cannot say, needs it.
-    pub(crate) fn by_index(&self) -> ClaimsByIndex<'_> {
-        let mut lists = vec![Vec::new(); self.count_len()];
-        let mut add = |index: u64, account: u32, field: Field| lists[index as usize].push((account, field));
-        for (id, hint) in (0_u32..).zip(&self.accounts) {
-            for (at, fate) in hint.fates() {
-                add(u64::from(*at), id, Field::Fate(*fate));
-            }
-            for (position, claim) in hint.nonces.iter().enumerate() {
-                add(claim.index(), id, Field::Nonce(position));
-            }
-            for (position, claim) in hint.balances.iter().enumerate() {
-                add(claim.index(), id, Field::Balance(position));
-            }
-            for (position, claim) in hint.codes().iter().enumerate() {
-                add(claim.index(), id, Field::Code(position));
-            }
-            for slot in hint.slots.0..hint.slots.1 {
-                for claim in self.slots[slot as usize].values {
-                    add(claim.index(), id, Field::Slot(slot, claim.new_value));
-                }
-            }
-        }
-        ClaimsByIndex { hints: self, lists }
-    }
-}
-
-/// Claims in the order of their indices.
-#[derive(Debug)]
-pub(crate) struct ClaimsByIndex<'a> {
-    hints: &'a Hints<'a>,
-    /// Those of one account follow each other.
-    lists: Vec<Vec<(u32, Field)>>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Field {
-    Fate(Fate),
-    Nonce(usize),
-    Balance(usize),
-    Code(usize),
-    Slot(u32, U256),
-}
-
-impl ClaimsByIndex<'_> {
     /// What is claimed at an index.
     pub(crate) fn changes_at(&self, index: u32) -> Vec<AccountChange> {
-        let mut changes: Vec<AccountChange> = Vec::new();
-        for (id, field) in &self.lists[index as usize] {
-            let hint = &self.hints.accounts[*id as usize];
-            if changes.last().is_none_or(|last| last.address != hint.address) {
-                changes.push(AccountChange::new(hint.address));
-            }
-            let Some(change) = changes.last_mut() else {
-                continue;
-            };
-            match field {
-                Field::Fate(fate) => change.fate = *fate,
-                Field::Nonce(position) => change.nonce = Some(hint.nonces[*position].new_nonce),
-                Field::Balance(position) => change.balance = Some(hint.balances[*position].post_balance),
-                Field::Code(position) => {
-                    let (hash, code) = hint.code(*position);
-                    let code = code.clone();
-                    change.code = Some(CodeChange { hash, code });
+        let targets = self.by_index.at(index).iter();
+        let mut claimed: Vec<_> = targets
+            .map(|target| (self.account_of(*target), *target))
+            .collect();
+        claimed.sort_by_key(|(account, _)| *account);
+        claimed.dedup();
+        let accounts = claimed.chunk_by(|(one, _), (other, _)| one == other);
+        accounts.map(|claimed| self.change_at(index, claimed)).collect()
+    }
+
+    const fn account_of(&self, target: Target) -> u32 {
+        match target {
+            Target::Account(account) => account,
+            Target::Slot(slot) => self.slots.as_slice()[slot as usize].account,
+        }
+    }
+
+    /// What is claimed of one account at an index.
+    fn change_at(&self, index: u32, claimed: &[(u32, Target)]) -> AccountChange {
+        let hint = &self.accounts[claimed[0].0 as usize];
+        let mut change = AccountChange::new(hint.address);
+        for (_, target) in claimed {
+            match target {
+                Target::Account(_) => {
+                    change.nonce = claim_at(hint.nonces, index).map(|claim| claim.new_nonce);
+                    change.balance = claim_at(hint.balances, index).map(|claim| claim.post_balance);
+                    change.code = position_at(hint.codes(), index).map(|position| {
+                        let (hash, code) = hint.code(position);
+                        let code = code.clone();
+                        CodeChange { hash, code }
+                    });
+                    change.fate = hint.fate_at(index).unwrap_or(change.fate);
                 }
-                Field::Slot(slot, value) => {
-                    let slot = self.hints.slots[*slot as usize].slot;
-                    change.storage.push((slot, *value));
+                Target::Slot(slot) => {
+                    let hint = &self.slots[*slot as usize];
+                    let value = claim_at(hint.values, index).map(|claim| claim.new_value);
+                    change.storage.extend(value.map(|value| (hint.slot, value)));
                 }
             }
         }
-        changes
+        change
     }
 }
 

@@ -261,11 +261,6 @@ impl<'a> Hints<'a> {
         self.by_index.at(index).len() as u32
     }
 
-    /// Block access indices there are.
-    pub(crate) const fn count_len(&self) -> usize {
-        self.by_index.len()
-    }
-
     /// The number of an account.
     pub(crate) fn account_id(&self, address: &Address) -> Option<u32> {
         let find = |place: u32| self.accounts[place as usize].address.cmp(address);

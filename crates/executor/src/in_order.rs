@@ -9,7 +9,7 @@ use rapid_state::{Draft, DraftReader, StateKey, VersionGone};
 
 use crate::{
     attempt::{Attempt, Effect, Outcome, index_of},
-    claims::{Agreement, ClaimsByIndex},
+    claims::Agreement,
     hinted_state::Reads,
     hints::{HintKind, Hints},
     validation::{ValidationError, accessed},
@@ -94,12 +94,13 @@ pub(crate) struct InOrder<'b, 'a, H: BlockHashes + Debug> {
     attempt: &'b Attempt<'a, H>,
     executor: &'b mut BlockExecutor<Draft, &'a H>,
     diff: &'b mut DiffBuilder,
-    claims: ClaimsByIndex<'a>,
     poison: Poison<'a>,
     executed_again: u64,
     /// Results that did not count or will not, and those that did although something was poisoned.
     in_vain: u64,
     counted: u64,
+    /// Whether the hint is of no more use: what is left is executed as if there were none.
+    is_given_up: bool,
 }
 
 impl<'b, 'a, H: BlockHashes + Debug + Sync> InOrder<'b, 'a, H> {
@@ -112,11 +113,11 @@ impl<'b, 'a, H: BlockHashes + Debug + Sync> InOrder<'b, 'a, H> {
             attempt,
             executor,
             diff,
-            claims: attempt.hints.by_index(),
             poison: Poison::new(attempt.hints, attempt.base),
             executed_again: 0,
             in_vain: 0,
             counted: 0,
+            is_given_up: false,
         }
     }
 
@@ -143,6 +144,9 @@ impl<'b, 'a, H: BlockHashes + Debug + Sync> InOrder<'b, 'a, H> {
     fn next(&mut self, position: usize) -> Result<Receipt, ExecutionError<VersionGone>> {
         let transaction = &self.attempt.input.transactions[position];
         self.executor.check_fits(transaction, Promised::default())?;
+        if self.is_given_up {
+            return self.execute(position);
+        }
         self.attempt.schedule.take(position);
         let Some(outcome) = self.attempt.take_outcome(position) else {
             return self.execute(position);
@@ -159,6 +163,7 @@ impl<'b, 'a, H: BlockHashes + Debug + Sync> InOrder<'b, 'a, H> {
         self.in_vain += 1;
         if self.in_vain >= IN_VAIN_MAX && self.in_vain > self.counted {
             self.attempt.stop();
+            self.is_given_up = true;
         }
     }
 
@@ -168,6 +173,10 @@ impl<'b, 'a, H: BlockHashes + Debug + Sync> InOrder<'b, 'a, H> {
             .executor
             .execute(&input.transactions[position], input.senders[position])?;
         self.executed_again += 1;
+        if self.is_given_up {
+            self.diff.push(index_of(position), &changes);
+            return Ok(receipt);
+        }
         // Whether what others are at is of use shows in whether claims still come true.
         let index = index_of(position);
         match self.attempt.hints.agree_with_changes(index, &changes) {
@@ -186,7 +195,7 @@ impl<'b, 'a, H: BlockHashes + Debug + Sync> InOrder<'b, 'a, H> {
         match outcome.effect {
             Effect::Claimed => {
                 let receipt = self.executor.absorb(transaction, result)?;
-                let changes = self.claims.changes_at(index);
+                let changes = self.attempt.hints.changes_at(index);
                 self.executor.apply_changes(&changes)?;
                 if self.attempt.hints.kind == HintKind::Declared {
                     let keys = outcome
@@ -220,7 +229,7 @@ impl<'b, 'a, H: BlockHashes + Debug + Sync> InOrder<'b, 'a, H> {
     /// Goes on from changes that may not be those claimed.
     fn differs(&mut self, index: u32, changes: &[AccountChange]) -> Result<(), ExecutionError<VersionGone>> {
         self.diff.push(index, changes);
-        let claimed = self.claims.changes_at(index);
+        let claimed = self.attempt.hints.changes_at(index);
         let truth = self.executor.state();
         let compared = self
             .poison

@@ -415,13 +415,12 @@ impl<'a, H: BlockHashes + Debug + Sync> Block<'a, H> {
 
     /// The block's access list, from the part of it before and after the transactions, and what each of them touched.
     fn list_of(&self, edges: &BlockAccessList, touched: &[Vec<u32>]) -> BlockAccessList {
-        let claims = self.hints.by_index();
         let mut list = BlockAccesses::default();
         list.absorb_part(edges, 0);
         for (position, keys) in touched.iter().enumerate() {
             let index = index_of(position);
             let keys = keys.iter().map(|key| accessed(self.hints.key(*key)));
-            list.absorb(u64::from(index), keys, &claims.changes_at(index));
+            list.absorb(u64::from(index), keys, &self.hints.changes_at(index));
         }
         list.absorb_part(edges, u64::from(self.input.last_index()));
         list.finish()
@@ -429,11 +428,10 @@ impl<'a, H: BlockHashes + Debug + Sync> Block<'a, H> {
 
     /// The block's diff, where only what precedes or follows the transactions is not what the hint says.
     fn diff_of(&self, end: &BlockEnd) -> StateDiff {
-        let claims = self.hints.by_index();
         let mut diff = DiffBuilder::new();
         diff.push(0, &self.before);
         for index in 1..self.input.last_index() {
-            diff.push(index, &claims.changes_at(index));
+            diff.push(index, &self.hints.changes_at(index));
         }
         diff.push(self.input.last_index(), &end.changes);
         diff.finish()

@@ -97,7 +97,7 @@ impl Side for InProduction {
             receipts: Vec::with_capacity(block.len()),
             next_cut: Instant::now() + CUT_INTERVAL,
         };
-        let ((done, own), elapsed) = timed_with_others(|| timed(|| loop_.produce(jobs)));
+        let ((done, own), elapsed) = timed_with_others(|| timed(|| loop_.produce(&jobs)));
         done?;
         let lost = MetricsPage::parse(&recorder.handle().render()).value(LOST_RACES);
         let Loop {
@@ -140,7 +140,8 @@ struct Loop {
 }
 
 impl Loop {
-    fn produce(&mut self, jobs: Vec<Shared>) -> eyre::Result<()> {
+    /// Produces all; the jobs stay, as a pool keeps them until they are published.
+    fn produce(&mut self, jobs: &[Shared]) -> eyre::Result<()> {
         for job in jobs {
             self.take(job)?;
         }
@@ -148,14 +149,14 @@ impl Loop {
         self.run_alone()
     }
 
-    fn take(&mut self, job: Shared) -> eyre::Result<()> {
+    fn take(&mut self, job: &Shared) -> eyre::Result<()> {
         if self.production.alone_len() > 0 {
             self.finish_parallel()?;
             self.run_alone()?;
         }
         if self.production.efficiency().way() == Way::Plain {
             self.finish_parallel()?;
-            self.execute_here(&job)?;
+            self.execute_here(job)?;
             self.production.executed_plainly();
             return Ok(());
         }
@@ -166,7 +167,7 @@ impl Loop {
                 self.cut()?;
             }
         }
-        self.production.hand_out(job, Class::default());
+        self.production.hand_out(job.clone(), Class::default());
         Ok(())
     }
 
