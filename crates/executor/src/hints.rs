@@ -377,9 +377,6 @@ impl AccountHint<'_> {
 
     /// When the account last lost its storage, among the transactions before this index.
     fn cleared_before(&self, index: u32) -> Option<(u32, Fate)> {
-        if self.rare.is_none() {
-            return None;
-        }
         let mut fates = self.fates().iter().rev();
         fates
             .find(|(at, fate)| *at > 0 && *at < index && matches!(fate, Fate::Wiped | Fate::Removed))
