@@ -149,7 +149,7 @@ impl Bed {
         self.senders.push(sender);
     }
 
-    fn draft(&self) -> Draft {
+    pub(crate) fn draft(&self) -> Draft {
         Draft::begin_on(&self.parent)
     }
 

@@ -5,6 +5,7 @@
 mod bed;
 mod dice;
 mod hostile;
+mod panics;
 mod production;
 mod programs;
 mod random;
