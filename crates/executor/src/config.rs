@@ -15,7 +15,7 @@ const PINNED_CORES_MIN: usize = 4;
 pub struct ExecutorConfig {
     /// One after the other, or many at once.
     pub mode: ExecutorMode,
-    /// Threads that execute. Of no effect in [`ExecutorMode::Sequential`].
+    /// Threads that execute, the one that needs the results among them. Of no effect in [`ExecutorMode::Sequential`].
     pub workers: WorkerCount,
     /// How many of the mini-blocks a sequencer published are executed again to compare.
     pub shadow: MiniBlockShadow,

@@ -11,7 +11,7 @@ pub(crate) struct ExecutorArgs {
     #[arg(long, value_name = "MODE", default_value = "parallel")]
     executor: ExecutorModeArg,
 
-    /// Threads that execute, 1 to 256; may be more than there are cores.
+    /// Threads that execute, 1 to 256, the sequencer's loop or the importer among them; may be more than there are cores.
     ///
     /// Default: one less than there are cores, at least 1.
     #[arg(long = "executor.workers", value_name = "COUNT", value_parser = worker_count)]
