@@ -1,7 +1,7 @@
 //! Threads that nobody waits for give way to those that somebody waits for.
 
 /// How nice they are: with all cores taken such a thread has about a third of the time of one that is waited for, enough to
-/// keep up with it, and one that is waited for gets a core at once.
+/// keep up with it.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 5;
 

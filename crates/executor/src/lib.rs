@@ -4,7 +4,7 @@
 //!   transactions; for validation a hint, what the block is said to write ([`BlockHint`], EIP-7928).
 //! - **Out:** of production the transactions in the order of their commits, with results, changes and fees ([`Executed`]); of
 //!   validation what sequential execution of the block gives ([`Validated`]), or the error it stops with.
-//! - **Owns:** the threads of [`Production`] and of [`Workers`]. No I/O; time is looked at to measure, and decides nothing
+//! - **Owns:** the threads of [`Production`] and of [`Workers`]; who calls them is a worker too. No I/O; time is looked at to measure, and decides nothing
 //!   but who executes.
 //! - **Must hold:** executing the order that production chose one after the other gives the same state, receipts and gas. The
 //!   result of validation is that of sequential execution, whatever the hint says. Neither depends on how many workers there
@@ -12,13 +12,13 @@
 //!
 //! ```text
 //!  production                                        validation
-//!  hand_out --> chain of its sender, lane of a key   hint --numbers for keys--> hinted state (claims below an index, else
+//!  hand_out --> batch, or lane of a contended key    hint --numbers for keys--> hinted state (claims below an index, else
 //!                |  most urgent first                             |  the parent's)     worker 0 from the front, the others
 //!                v                                                v                    longest first
 //!  worker: execute on committed values, commit       every transaction: result, and whether its writes are the claims at its
 //!                |  order = sequence of the commits   index | all are: by induction every claim is true   | one is not
 //!                v                                          v                                             v
-//!  outbox --> cut: what a version has, in order      one net change to the draft,      in order: keep what depends on nothing
+//!  outbox --> cut: what a version has, in order      net change in parts by all,       in order: keep what depends on nothing
 //!                                                    receipts in order                 untrue, execute the rest
 //! ```
 //!

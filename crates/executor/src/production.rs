@@ -1,7 +1,8 @@
 //! Order-free production: transactions run on all workers at once, and the order of their commits is the order of the block.
 //!
-//! One thread hands transactions out, and gets them back executed; while it would wait it is a worker itself. Workers read committed values only, so nobody depends on
-//! what may yet be taken back: a transaction that lost a race runs again, and no other does.
+//! One thread hands transactions out, and gets them back executed; while it would wait it is a worker itself. Workers read
+//! committed values only, so nobody depends on what may yet be taken back: a transaction that lost a race runs again, and no
+//! other does.
 //!
 //! ```text
 //!  hand_out --> senders ---------+--> batch ------------------> injector, --> worker: execute, --> outbox --> collect, cut
@@ -217,7 +218,7 @@ impl<J> Drop for Production<J> {
 impl<J> Debug for Production<J> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Production")
-            .field("workers", &self.threads.len())
+            .field("workers", &self.shared.outboxes.len())
             .field("in_flight", &self.ledger.in_flight)
             .finish_non_exhaustive()
     }

@@ -175,6 +175,7 @@ fn batches_that_are_left_off_for_others_are_finished() {
             let batch = Batch::of(tasks.collect::<VecDeque<_>>(), length);
             shared.injector.push(Runnable::Batch(batch), class, length);
             if first % 1_000 == 0 {
+                // The workers fall asleep.
                 thread::sleep(Duration::from_micros(200));
             }
         }

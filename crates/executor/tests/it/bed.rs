@@ -213,6 +213,10 @@ impl Bed {
     }
 
     pub(crate) fn input(&self) -> ValidationInput<'_, Hashes> {
+        self.input_with(&Hashes)
+    }
+
+    pub(crate) fn input_with<'a, H>(&'a self, block_hashes: &'a H) -> ValidationInput<'a, H> {
         ValidationInput {
             spec: &self.spec,
             environment: &self.environment,
@@ -221,7 +225,7 @@ impl Bed {
             senders: &self.senders,
             withdrawals: self.withdrawals.as_deref(),
             ommers: &[],
-            block_hashes: &Hashes,
+            block_hashes,
             compiler: const { &Compiler::none() },
         }
     }

@@ -3,7 +3,7 @@
 use alloy_consensus::{SignableTransaction, TxLegacy};
 use alloy_primitives::{Address, B256, Bytes, Signature, U256, hex};
 use rapid_evm::BlockHashes;
-use rapid_executor::{HintVerdict, ValidationError, ValidationInput, validate};
+use rapid_executor::{HintVerdict, ValidationError, validate};
 use rapid_primitives::{AccountChange, CodeChange, TransactionSigned};
 
 use crate::bed::{Bed, Fork, workers};
@@ -59,29 +59,7 @@ fn a_worker_that_panics_says_nothing_of_the_block_and_works_on() {
     for count in [1, 2, 4] {
         let workers = workers(count);
         for _ in 0..3 {
-            let ValidationInput {
-                spec,
-                environment,
-                parent_hash,
-                transactions,
-                senders,
-                withdrawals,
-                ommers,
-                compiler,
-                ..
-            } = bed.input();
-            let input = ValidationInput {
-                spec,
-                environment,
-                parent_hash,
-                transactions,
-                senders,
-                withdrawals,
-                ommers,
-                block_hashes: &Breaking,
-                compiler,
-            };
-            let broken = validate(&workers, input, bed.draft(), bed.hint());
+            let broken = validate(&workers, bed.input_with(&Breaking), bed.draft(), bed.hint());
             assert!(
                 matches!(broken, Err(ValidationError::Panicked)),
                 "{count} workers: {broken:?}"
