@@ -70,6 +70,8 @@ pub(crate) enum PipelineWorkload {
     Amm,
     /// 30 % payments, 40 % transfers of 60 tokens, 25 % swaps in 60 pools, 5 % that compute
     Mixed,
+    /// The same, and none takes longer than 400 microseconds
+    MixedShort,
 }
 
 impl PipelineWorkload {
@@ -79,6 +81,7 @@ impl PipelineWorkload {
             Self::Erc20 => ScenarioKind::Erc20,
             Self::Amm => ScenarioKind::AmmHot,
             Self::Mixed => ScenarioKind::Mixed,
+            Self::MixedShort => ScenarioKind::MixedShort,
         }
     }
 }

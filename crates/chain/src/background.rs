@@ -102,7 +102,7 @@ impl Background {
         let thread = thread::Builder::new()
             .name("chain-history".into())
             .spawn(move || {
-                crate::give_way();
+                crate::Precedence::Background.take();
                 let result = worker.run();
                 worker.note(|progress| progress.stopped = true);
                 if let Err(error) = &result {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use alloy_primitives::B256;
 use crossbeam_channel::{Receiver, Sender};
-use rapid_chain::{BlockAssembly, ChainError, Driver, give_way};
+use rapid_chain::{BlockAssembly, ChainError, Driver, Precedence};
 use rapid_pool::{HeadInfo, Pool};
 
 use crate::{Host, SequencerError, committer::Published};
@@ -32,7 +32,7 @@ pub(crate) struct Finaliser<C> {
 impl<C: Host> Finaliser<C> {
     /// Runs until the committer is gone, or until history fails.
     pub(crate) fn run(mut self) -> Result<(), SequencerError> {
-        give_way();
+        Precedence::Background.take();
         let block_seconds = metrics::histogram!("rapid_reth_sequencer_block_seconds");
         while let Ok(Published { mini_block, after }) = self.published.recv() {
             let (closes, version) = (mini_block.closes_block(), after.sequence());

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crossbeam_channel::bounded;
-use rapid_chain::{ChainError, Driver, Opened, Tip};
+use rapid_chain::{ChainError, Driver, Opened, Precedence, Tip};
 use rapid_chainspec::EthereumHardforks;
 use rapid_pool::Pool;
 
@@ -116,8 +116,14 @@ impl Sequencer {
             })?;
         }
         sequencer.spawn("sequencer-final", move || finaliser.run())?;
-        sequencer.spawn("sequencer-commit", move || committer.run())?;
-        sequencer.spawn("sequencer-loop", move || HotLoop::new(start)?.run())?;
+        sequencer.spawn("sequencer-commit", move || {
+            Precedence::Publish.take();
+            committer.run()
+        })?;
+        sequencer.spawn("sequencer-loop", move || {
+            Precedence::Execute.take();
+            HotLoop::new(start)?.run()
+        })?;
         Ok(sequencer)
     }
 

@@ -11,7 +11,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use metrics::{Counter, counter};
-use rapid_chain::{Chain, OpenBlock as PublishedBlock, give_way};
+use rapid_chain::{Chain, OpenBlock as PublishedBlock, Precedence};
 use rapid_chainspec::EthereumHardforks;
 use rapid_executor::MiniBlockShadow;
 use rapid_primitives::{CommitSequence, SealedMiniBlock};
@@ -189,7 +189,7 @@ impl Shadow {
 
     /// Runs until the committer is gone.
     pub(crate) fn run(self) {
-        give_way();
+        Precedence::Background.take();
         while let Ok(sample) = self.samples.recv() {
             self.check(&sample);
         }

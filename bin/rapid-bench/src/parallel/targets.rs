@@ -51,7 +51,10 @@ const fn promised(kind: ScenarioKind) -> Option<Promised> {
         ScenarioKind::Counter => (2.0, 2.4, 3.0, 1.0),
         ScenarioKind::Chains100 => (1.9, 1.95, 1.9, 12.5),
         ScenarioKind::Mixed => (1.92, 1.98, 1.15, 11.0),
-        ScenarioKind::Erc20Hot256 | ScenarioKind::Chain1 | ScenarioKind::Circle => return None,
+        ScenarioKind::Erc20Hot256
+        | ScenarioKind::MixedShort
+        | ScenarioKind::Chain1
+        | ScenarioKind::Circle => return None,
     };
     Some(Promised {
         production,

@@ -29,6 +29,8 @@ pub(crate) enum ScenarioKind {
     Amm,
     /// 30 % payments, 40 % transfers of 60 tokens, 25 % swaps in 60 pools, 5 % that compute
     Mixed,
+    /// The same, and none takes longer than 400 microseconds
+    MixedShort,
     /// Transfers of one token, all by one sender
     Chain1,
     /// Transfers of one token by 100 senders in turn
@@ -53,7 +55,7 @@ impl ScenarioKind {
     pub(crate) const fn count(self, count: usize) -> usize {
         let part = match self {
             Self::AmmHot | Self::Amm => count / 4,
-            Self::Mixed => count / 2,
+            Self::Mixed | Self::MixedShort => count / 2,
             _ => count,
         };
         if part == 0 { 1 } else { part }
@@ -65,7 +67,7 @@ impl ScenarioKind {
             Self::Chain1 => 1,
             Self::Chains100 => 100,
             Self::Circle => 1_000,
-            Self::Mixed => count + REPEATING_SENDERS,
+            Self::Mixed | Self::MixedShort => count + REPEATING_SENDERS,
             _ => count,
         }
     }

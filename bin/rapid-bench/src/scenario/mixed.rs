@@ -27,12 +27,30 @@ const POPULAR_COUNT: usize = 20;
 /// Per cent of the transactions whose senders send more than once.
 const REPEATING_SHARE: usize = 20;
 
-/// Factor of the matrices that a computing transaction multiplies, and what that takes at most.
-const MATRIX_SIZE: u64 = 9;
+/// What computing takes at most.
 const COMPUTING_GAS: u64 = 3_000_000;
 
+/// How much a transaction computes that does.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Computing {
+    /// About a millisecond.
+    Long,
+    /// A quarter of one.
+    Short,
+}
+
+impl Computing {
+    /// Size of the matrices that are multiplied.
+    const fn matrix_size(self) -> u64 {
+        match self {
+            Self::Long => 9,
+            Self::Short => 6,
+        }
+    }
+}
+
 /// 30 % payments, 40 % transfers of 60 tokens, 25 % swaps in 60 pools, 5 % that compute.
-pub(super) fn mainnet_like(draft: &mut Draft, seed: u64) -> eyre::Result<()> {
+pub(super) fn mainnet_like(draft: &mut Draft, computing: Computing, seed: u64) -> eyre::Result<()> {
     let tokens: Vec<_> = (0..TOKEN_COUNT).map(|_| draft.world.token()).collect();
     let pools: Vec<_> = (0..POOL_COUNT).map(|_| draft.world.pool()).collect();
     let popular: Vec<_> = (0..POPULAR_COUNT).map(|_| draft.world.bystander()).collect();
@@ -74,7 +92,7 @@ pub(super) fn mainnet_like(draft: &mut Draft, seed: u64) -> eyre::Result<()> {
                 };
                 swap(&pool, sell)
             }
-            _ => Intent::call(computer, COMPUTING_GAS, multiplication()),
+            _ => Intent::call(computer, COMPUTING_GAS, multiplication(computing)),
         };
         draft.push(sender, intent);
     }
@@ -88,8 +106,8 @@ fn computer() -> eyre::Result<Bytes> {
     code_of(&deployment, contract)
 }
 
-fn multiplication() -> Bytes {
+fn multiplication(computing: Computing) -> Bytes {
     let mut data = keccak256("multiply(uint256)")[..4].to_vec();
-    data.extend(U256::from(MATRIX_SIZE).to_be_bytes::<32>());
+    data.extend(U256::from(computing.matrix_size()).to_be_bytes::<32>());
     data.into()
 }

@@ -22,6 +22,7 @@ use crate::{account::Account, chain::Intent};
 use alloy_genesis::GenesisAccount;
 use alloy_primitives::{Address, U256};
 use eyre::ensure;
+use mixed::Computing;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use world::World;
@@ -92,7 +93,8 @@ impl Scenario {
             ScenarioKind::Erc20Hot1 => tokens::hot(&mut draft, 1),
             ScenarioKind::AmmHot => pools::hot(&mut draft),
             ScenarioKind::Amm => pools::independent(&mut draft),
-            ScenarioKind::Mixed => mixed::mainnet_like(&mut draft, seed)?,
+            ScenarioKind::Mixed => mixed::mainnet_like(&mut draft, Computing::Long, seed)?,
+            ScenarioKind::MixedShort => mixed::mainnet_like(&mut draft, Computing::Short, seed)?,
         }
         Ok(draft.finish())
     }
