@@ -17,7 +17,7 @@ use crate::{
     auto_interval::CommitTimes,
     cut::{CommitOrder, Cut},
     metrics::CommitMetrics,
-    shadow::ShadowFeed,
+    shadow::{Before, ShadowFeed},
 };
 
 /// Mini-blocks that may wait for the committer; the loop waits when it is full. It is the only thing that makes the
@@ -53,6 +53,13 @@ struct Written {
     sealing: Duration,
 }
 
+/// A mini-block that was published, and that nobody but subscribers has been told of.
+struct Announced {
+    published: Published,
+    /// Where the shadow begins, if it takes this one.
+    before: Option<Before>,
+}
+
 impl Committer {
     /// Runs until the loop is gone and everything it cut is published, or until the log fails.
     pub(crate) fn run(mut self) -> Result<(), SequencerError> {
@@ -72,8 +79,13 @@ impl Committer {
             if let Some(last) = batch.last() {
                 self.driver.wait_announceable(last.mini_block.number())?;
             }
-            for written in batch {
-                self.publish(written);
+            // All are published before the pool hears of any: nobody waits for what it does.
+            let announced: Vec<_> = batch
+                .into_iter()
+                .map(|written| self.publish(written))
+                .collect();
+            for announced in announced {
+                self.hand_on(announced);
             }
             if make_durable {
                 self.driver.sync_log()?;
@@ -104,7 +116,7 @@ impl Committer {
         })
     }
 
-    fn publish(&self, written: Written) {
+    fn publish(&self, written: Written) -> Announced {
         let Written {
             mini_block,
             version,
@@ -125,11 +137,22 @@ impl Committer {
         if let Some(arrival) = arrival {
             self.metrics.latency.record(arrival.elapsed());
         }
-        self.pool.on_mini_block(&mini_block);
+        Announced {
+            published: Published { mini_block, after },
+            before,
+        }
+    }
+
+    /// Tells the others of the node what was published.
+    fn hand_on(&self, announced: Announced) {
+        let Announced { published, before } = announced;
+        self.pool.on_mini_block(&published.mini_block);
         if let Some(before) = before {
-            self.shadow.offer(before, &mini_block, version, chain);
+            let chain = self.driver.chain();
+            let version = published.after.sequence();
+            self.shadow.offer(before, &published.mini_block, version, chain);
         }
         // The finaliser goes only after a failure, which ends this thread through the queue before it.
-        let _ = self.published.send(Published { mini_block, after });
+        let _ = self.published.send(published);
     }
 }

@@ -10,8 +10,8 @@ use rapid_pool::{HeadInfo, Pool};
 use crate::{Host, SequencerError, committer::Published};
 
 /// Published mini-blocks that may wait for the finaliser. When it is full the committer waits, and through it the loop:
-/// a second of mini-blocks at the default interval.
-pub(crate) const PUBLISHED_QUEUE_LEN: usize = 128;
+/// a second of mini-blocks at the shortest interval, since the one that closes a block takes the trie about as long.
+pub(crate) const PUBLISHED_QUEUE_LEN: usize = 1_024;
 
 /// The hash of a sealed block, on its way back to the loop.
 #[derive(Clone, Copy, Debug)]
