@@ -125,6 +125,7 @@ impl Cut {
             senders: transactions.iter().map(|pooled| pooled.sender()).collect(),
             receipts: self.content.receipts,
             diff: diff.finish(),
+            amsterdam: None,
         };
         MiniBlock { header, body }.seal()
     }
