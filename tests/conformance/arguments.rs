@@ -5,7 +5,7 @@ use std::{path::PathBuf, str::FromStr};
 use alloy_primitives::keccak256;
 
 pub(crate) const USAGE: &str = "usage: conformance PATH.. [--sample N] [--seed S] [--only TEXT] [--failures N] [--jit off|always|exits] \
-     [--executor sequential|validation|production]";
+     [--executor sequential|validation|production|production-amsterdam]";
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub(crate) enum ExecutorMode {
     Validation,
     /// One after the other, and then made again by production from the state of the parent.
     Production,
+    /// As before, and once more by the rules of Amsterdam.
+    ProductionAmsterdam,
 }
 
 /// What runs contracts.
@@ -111,6 +113,7 @@ impl FromStr for ExecutorMode {
             "sequential" => Ok(Self::Sequential),
             "validation" => Ok(Self::Validation),
             "production" => Ok(Self::Production),
+            "production-amsterdam" => Ok(Self::ProductionAmsterdam),
             other => Err(format!("--executor cannot be {other:?}")),
         }
     }

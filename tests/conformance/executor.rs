@@ -9,6 +9,7 @@ use std::{
 
 use production::{Checked, Content, Expected, Fault, Lineage, Rules, Subject, check};
 use rapid_chain::{ExecutionMode, Importer};
+use rapid_chainspec::ChainSpec;
 use rapid_executor::{BlockHint, Pinning, Workers};
 use rapid_primitives::{Block, SealedBlock};
 
@@ -23,6 +24,8 @@ pub(crate) struct Executor {
     mode: ExecutionMode,
     /// What production made, if valid blocks are to be made again.
     remade: Option<Mutex<Checked>>,
+    /// Whether they are also made by the rules of Amsterdam.
+    amsterdam: bool,
 }
 
 /// The blocks of a test that are made again by production.
@@ -36,14 +39,18 @@ impl Executor {
     pub(crate) fn new(mode: ExecutorMode) -> io::Result<Self> {
         Ok(Self {
             mode: match mode {
-                ExecutorMode::Sequential | ExecutorMode::Production => ExecutionMode::Sequential,
+                ExecutorMode::Sequential | ExecutorMode::Production | ExecutorMode::ProductionAmsterdam => {
+                    ExecutionMode::Sequential
+                }
                 ExecutorMode::Validation => {
                     let count = NonZeroUsize::new(WORKERS).expect("not zero");
                     let workers = Workers::start(count, &Pinning::Free).map_err(io::Error::other)?;
                     ExecutionMode::Parallel(Arc::new(workers.for_every_block()))
                 }
             },
-            remade: (mode == ExecutorMode::Production).then(Mutex::default),
+            remade: matches!(mode, ExecutorMode::Production | ExecutorMode::ProductionAmsterdam)
+                .then(Mutex::default),
+            amsterdam: mode == ExecutorMode::ProductionAmsterdam,
         })
     }
 
@@ -69,9 +76,14 @@ impl Executor {
     /// To make the valid blocks of a test again that begins with these accounts; `None` if that is not asked for.
     pub(crate) fn remaking(&self, rules: Rules, accounts: &Accounts) -> Option<Remaking<'_>> {
         self.remade.as_ref()?;
+        let others = self.others(&rules);
+        let lineage = Lineage::new(rules, content(accounts));
         Some(Remaking {
             executor: self,
-            lineage: Lineage::new(rules, content(accounts)),
+            lineage: match others {
+                Some(others) => lineage.also_by(others),
+                None => lineage,
+            },
         })
     }
 
@@ -82,8 +94,32 @@ impl Executor {
         before: &Accounts,
         expected: &Expected<'_>,
     ) -> Result<(), String> {
-        self.count(check(subject, &content(before), expected))
-            .map_err(|fault| format!("production: {fault}"))
+        let before = content(before);
+        self.count(check(subject, &before, expected))
+            .map_err(|fault| format!("production: {fault}"))?;
+        let Some(others) = self.others(subject.rules) else {
+            return Ok(());
+        };
+        self.count(check(&subject.by(&others), &before, &Expected::Agreement))
+            .map_err(|fault| format!("production by the rules of Amsterdam: {fault}"))
+    }
+
+    /// The rules of Amsterdam, if blocks are to be made by them as well. Blocks from before Cancun lack too much of what those
+    /// ask for.
+    fn others(&self, rules: &Rules) -> Option<Rules> {
+        let mut genesis = rules.spec.genesis().clone();
+        let config = &mut genesis.config;
+        if !self.amsterdam || config.cancun_time != Some(0) {
+            return None;
+        }
+        config.prague_time = Some(0);
+        config.osaka_time = Some(0);
+        config.amsterdam_time = Some(0);
+        let spec = ChainSpec::from_genesis(genesis).ok()?;
+        Some(Rules {
+            spec: Arc::new(spec),
+            compiler: rules.compiler.clone(),
+        })
     }
 
     fn count(&self, checked: Result<Checked, Fault>) -> Result<(), Fault> {

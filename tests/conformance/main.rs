@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! conformance PATH.. [--sample N] [--seed S] [--only TEXT] [--failures N] [--jit off|always|exits]
-//!                    [--executor sequential|validation|production]
+//!                    [--executor sequential|validation|production|production-amsterdam]
 //! ```
 //!
 //! A `PATH` is a `.tar.zst` archive, or a folder that is searched for archives and for `.json` files. The kind of a
@@ -25,6 +25,10 @@
 //! four workers where there are several senders, which must come to what execution in the order chosen comes to. A state
 //! test is a block of one transaction without beginning and end ([`production`]). A line at the end says how many blocks
 //! were made, and how many the sequencer would not give to production and why.
+//!
+//! With `--executor production-amsterdam` what is made by production is made once more by the rules of Amsterdam, which brings
+//! gas in two dimensions and access lists to what was written for older forks. What comes out of that no vector says: production
+//! and one after the other have to agree, also on the list.
 //!
 //! Exits with 1 if a case failed that [`exceptions`] does not name, with 2 if there was nothing to run.
 

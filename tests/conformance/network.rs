@@ -28,6 +28,7 @@ const FORKS: [&str; 19] = [
     "BPO2",
     "BPO3",
     "BPO4",
+    "Amsterdam",
 ];
 
 /// What a test says of its chain beyond the name of the fork.
@@ -125,6 +126,7 @@ pub(crate) fn genesis(network: &str, config: &Config) -> Result<Genesis, String>
         bpo2_time: at("BPO2"),
         bpo3_time: at("BPO3"),
         bpo4_time: at("BPO4"),
+        amsterdam_time: at("Amsterdam"),
         deposit_contract_address: Some(address!("0x00000000219ab540356cBB839Cbe05303d7705Fa")),
         blob_schedule: blob_schedule.collect(),
         ..ChainConfig::default()

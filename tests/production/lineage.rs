@@ -6,18 +6,19 @@ use std::{
 };
 
 use alloy_primitives::B256;
-use rapid_chainspec::EthereumHardforks;
 use rapid_primitives::SealedBlock;
 
 use crate::{
     Checked, Content, Fault, Hashes, Rules, Subject,
-    check::{Expected, check_block},
+    check::{Expected, check, check_block},
 };
 
 /// Valid blocks, on one chain or on several that branch off, each with the state after it.
 #[derive(Debug)]
 pub struct Lineage {
     rules: Rules,
+    /// Other rules by which blocks are made a second time.
+    others: Option<Rules>,
     known: HashMap<B256, Known>,
 }
 
@@ -40,8 +41,17 @@ impl Lineage {
         };
         Self {
             rules,
+            others: None,
             known: HashMap::from([(hash, genesis)]),
         }
+    }
+
+    /// Makes each block a second time by other rules, whatever comes of that: all that is asked is that production and one
+    /// after the other agree.
+    #[must_use]
+    pub fn also_by(mut self, rules: Rules) -> Self {
+        self.others = Some(rules);
+        self
     }
 
     /// Makes a valid block in both ways and compares everything. One that was checked before is not made again.
@@ -52,13 +62,6 @@ impl Lineage {
         if self.known.contains_key(&block.hash) {
             return Ok(Checked::default());
         }
-        if self
-            .rules
-            .spec
-            .is_amsterdam_active_at_timestamp(block.header.timestamp)
-        {
-            return Ok(Checked::amsterdam());
-        }
         let parent = self
             .known
             .get(&block.header.parent_hash)
@@ -67,7 +70,10 @@ impl Lineage {
         let of_ancestors = Arc::clone(&parent.hashes);
         let hashes = Hashes::new(move |number| of_ancestors.get(&number).copied());
         let subject = Subject::of(&self.rules, block, hashes);
-        let (checked, after) = check_block(&subject, &parent.after, &Expected::Header(&block.header))?;
+        let (mut checked, after) = check_block(&subject, &parent.after, &Expected::Header(&block.header))?;
+        if let Some(others) = &self.others {
+            checked += check(&subject.by(others), &parent.after, &Expected::Agreement)?;
+        }
         let mut hashes = BTreeMap::clone(&parent.hashes);
         hashes.insert(block.number(), block.hash);
         let known = Known {

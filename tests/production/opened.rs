@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 
 use rapid_chainspec::EthereumHardforks;
 use rapid_evm::{BlockEnd, BlockExecutor, ExecutionError, StateDb};
-use rapid_primitives::{Account, ReadState};
+use rapid_primitives::{AccessListMerger, Account, ReadState};
 use rapid_state::{Newest, State};
 
 use crate::{
@@ -17,6 +17,8 @@ pub(crate) struct Opened<'a> {
     pub(crate) subject: &'a Subject<'a>,
     pub(crate) state: State,
     pub(crate) executor: BlockExecutor<Newest, Hashes>,
+    /// What was touched so far, as the mini-blocks of a block tell it.
+    touched: AccessListMerger,
 }
 
 /// Why the sequencer executes a block's transactions one after the other.
@@ -24,8 +26,6 @@ pub(crate) struct Opened<'a> {
 pub(crate) enum Plain {
     /// Fees are not withheld before Shanghai.
     BeforeShanghai,
-    /// Access lists are not made by workers.
-    Amsterdam,
     /// The first fee of nothing would remove the beneficiary.
     EmptyBeneficiary,
 }
@@ -49,6 +49,7 @@ impl<'a> Opened<'a> {
             subject,
             state,
             executor,
+            touched: AccessListMerger::default(),
         })
     }
 
@@ -67,8 +68,6 @@ impl<'a> Opened<'a> {
         let timestamp = self.subject.environment.timestamp;
         if !spec.is_shanghai_active_at_timestamp(timestamp) {
             Some(Plain::BeforeShanghai)
-        } else if spec.is_amsterdam_active_at_timestamp(timestamp) {
-            Some(Plain::Amsterdam)
         } else if self.beneficiary().is_some_and(|account| account.is_empty()) {
             Some(Plain::EmptyBeneficiary)
         } else {
@@ -87,6 +86,7 @@ impl<'a> Opened<'a> {
             Some(_) => self.end(),
             None => Ok(BlockEnd::default()),
         };
+        self.end_part();
         let version = self.state.cut();
         self.state.publish(version);
         let version = self.state.published();
@@ -94,6 +94,7 @@ impl<'a> Opened<'a> {
             steps,
             refused,
             end,
+            access_list: self.subject.has_access_list().then(|| self.touched.finish()),
             gas_used,
             blob_gas_used,
             after: Content::of(&version)?,
@@ -104,12 +105,19 @@ impl<'a> Opened<'a> {
     fn end(&mut self) -> Result<BlockEnd, String> {
         let end = self
             .executor
-            .finish(self.subject.withdrawals, self.subject.ommers);
+            .conclude(self.subject.withdrawals, self.subject.ommers);
         let end = end.map_err(|error| error.to_string())?;
         Ok(BlockEnd {
             changes: sorted(end.changes),
             ..end
         })
+    }
+
+    /// Ends a mini-block, as far as the access list is concerned.
+    pub(crate) fn end_part(&mut self) {
+        if let Some(accesses) = self.executor.take_accesses() {
+            self.touched.push(accesses.finish());
+        }
     }
 }
 

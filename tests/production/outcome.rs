@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use alloy_eip7928::{BlockAccessList, compute_block_access_list_hash, total_bal_items};
 use alloy_primitives::{B256, Log};
 use rapid_chainspec::EthereumHardforks;
 use rapid_consensus::{ExecutionOutcome, ReceiptsDigest, verify_post_execution};
@@ -30,6 +31,8 @@ pub(crate) struct Outcome {
     pub(crate) refused: BTreeMap<usize, String>,
     /// What followed the transactions.
     pub(crate) end: Result<BlockEnd, String>,
+    /// What was touched; `None` before Amsterdam.
+    pub(crate) access_list: Option<BlockAccessList>,
     pub(crate) gas_used: u64,
     pub(crate) blob_gas_used: u64,
     /// Everything that the state holds after it.
@@ -67,6 +70,11 @@ impl Outcome {
             &expected.refused,
         )?;
         compare(|| "end of the block".to_owned(), &self.end, &expected.end)?;
+        compare(
+            || "access list".to_owned(),
+            &self.access_list,
+            &expected.access_list,
+        )?;
         compare(|| "gas used".to_owned(), &self.gas_used, &expected.gas_used)?;
         compare(
             || "blob gas used".to_owned(),
@@ -87,6 +95,7 @@ impl Outcome {
             .end
             .as_ref()
             .map_err(|reason| Fault::Execution(reason.clone()))?;
+        let list = self.access_list.as_deref();
         let receipts: Vec<_> = self.steps.iter().map(|step| step.receipt.clone()).collect();
         let mut receipts = ReceiptsDigest::of(&receipts);
         if !subject.rules.spec.is_byzantium_active_at_block(header.number) {
@@ -99,8 +108,8 @@ impl Outcome {
                 blob_gas_used: self.blob_gas_used,
                 receipts,
                 requests: end.requests.as_ref(),
-                block_access_list_hash: None,
-                block_access_list_items: 0,
+                block_access_list_hash: list.map(compute_block_access_list_hash),
+                block_access_list_items: list.map_or(0, total_bal_items),
                 state_root: self.root()?,
             },
         )?;

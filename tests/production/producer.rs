@@ -308,7 +308,9 @@ impl<'a> Producer<'a> {
         let (_, executed) = self.production.cut();
         executed
             .into_iter()
-            .try_for_each(|executed| self.absorb(executed))
+            .try_for_each(|executed| self.absorb(executed))?;
+        self.block.end_part();
+        Ok(())
     }
 
     /// Takes up the next transaction, with its fee, as the sequencer's open block does.
@@ -317,6 +319,7 @@ impl<'a> Producer<'a> {
             job,
             result,
             mut changes,
+            accesses,
             fee,
             ..
         } = executed;
@@ -325,12 +328,16 @@ impl<'a> Producer<'a> {
             .executor
             .absorb(job.transaction(), result)
             .map_err(failed)?;
-        if !fee.is_zero() {
-            self.beneficiary_balance += fee;
-            let change = AccountChange {
-                balance: Some(self.beneficiary_balance),
-                ..AccountChange::new(self.block.subject.environment.beneficiary)
-            };
+        self.beneficiary_balance += fee;
+        let change = AccountChange {
+            balance: (!fee.is_zero()).then_some(self.beneficiary_balance),
+            ..AccountChange::new(self.block.subject.environment.beneficiary)
+        };
+        if let Some(mut accesses) = accesses {
+            accesses.credit(&change);
+            self.block.executor.absorb_transaction_accesses(&accesses);
+        }
+        if !change.is_noop() {
             let place = changes.partition_point(|other| other.address < change.address);
             changes.insert(place, change);
         }

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256};
-use rapid_chainspec::ChainSpec;
+use rapid_chainspec::{ChainSpec, EthereumHardforks};
 use rapid_evm::{BlockHashes, Compiler, environment_of_header};
 use rapid_primitives::{BlockEnvironment, Header, SealedBlock, TransactionSigned};
 
@@ -56,6 +56,23 @@ impl<'a> Subject<'a> {
             ommers: &block.body.ommers,
             hashes,
         }
+    }
+
+    /// The same by other rules. From Amsterdam on its number is that of its slot.
+    #[must_use]
+    pub fn by(&self, rules: &'a Rules) -> Self {
+        let mut other = Self {
+            rules,
+            ..self.clone()
+        };
+        other.environment.slot_number = other.has_access_list().then_some(other.environment.number);
+        other
+    }
+
+    /// Whether its header has the hash of an access list (EIP-7928).
+    pub(crate) fn has_access_list(&self) -> bool {
+        let spec = &self.rules.spec;
+        spec.is_amsterdam_active_at_timestamp(self.environment.timestamp)
     }
 }
 

@@ -24,6 +24,9 @@ use crate::{
 const CANCUN: &str = r#"{"config":{"chainId":9,"homesteadBlock":0,"eip150Block":0,"eip155Block":0,"eip158Block":0,"byzantiumBlock":0,
     "constantinopleBlock":0,"petersburgBlock":0,"istanbulBlock":0,"berlinBlock":0,"londonBlock":0,"terminalTotalDifficulty":0,
     "shanghaiTime":0,"cancunTime":0},"gasLimit":"0x1c9c380"}"#;
+const AMSTERDAM: &str = r#"{"config":{"chainId":9,"homesteadBlock":0,"eip150Block":0,"eip155Block":0,"eip158Block":0,"byzantiumBlock":0,
+    "constantinopleBlock":0,"petersburgBlock":0,"istanbulBlock":0,"berlinBlock":0,"londonBlock":0,"terminalTotalDifficulty":0,
+    "shanghaiTime":0,"cancunTime":0,"pragueTime":0,"osakaTime":0,"amsterdamTime":0},"gasLimit":"0x1c9c380"}"#;
 const LONDON: &str = r#"{"config":{"chainId":9,"homesteadBlock":0,"eip150Block":0,"eip155Block":0,"eip158Block":0,"byzantiumBlock":0,
     "constantinopleBlock":0,"petersburgBlock":0,"istanbulBlock":0,"berlinBlock":0,"londonBlock":0},"gasLimit":"0x1c9c380"}"#;
 
@@ -401,6 +404,38 @@ fn a_transaction_without_a_block_is_compared_with_what_the_test_says() {
     let subject = bed.subject();
     let checked = crate::check(&subject, &bed.before, &Expected::Refused).unwrap();
     assert_eq!((checked.on_workers, checked.refused), (0, 1));
+}
+
+#[test]
+fn blocks_with_access_lists_are_made_and_their_lists_compared() {
+    let bed = Bed::busy(5);
+    let rules = Rules {
+        spec: Arc::new(ChainSpec::parse(AMSTERDAM).unwrap()),
+        compiler: Compiler::none(),
+    };
+    let (subject, before) = (bed.subject(), &bed.before);
+    let subject = subject.by(&rules);
+    let checked = crate::check(&subject, before, &Expected::Agreement).unwrap();
+    assert_eq!((checked.produced, checked.listed), (1, 1));
+    assert_eq!(checked.on_workers + checked.alone, 4 * 40, "{checked}");
+    let produced = |given| {
+        let block = Opened::new(&subject, before).unwrap();
+        produce(block, given, 3).unwrap().outcome
+    };
+    let mut outcome = produced(Given::AllAtOnce);
+    let list = outcome.access_list.as_mut().unwrap();
+    let touched = list.iter().map(|account| account.address);
+    assert!(touched.clone().any(|address| address == BENEFICIARY));
+    assert!(touched.clone().is_sorted());
+    let counter = list
+        .iter_mut()
+        .find(|account| account.address == COUNTER)
+        .unwrap();
+    counter.storage_reads.push(U256::from(5));
+    match same_as_replay(&subject, before, &outcome) {
+        Err(Fault::Differs { what, .. }) => assert_eq!(what, "access list"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

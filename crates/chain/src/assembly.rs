@@ -13,7 +13,7 @@ use rapid_primitives::{
 use rapid_state::StateView;
 use rapid_trie::{StateTrie, TrieError};
 
-use crate::view::OpenBlock;
+use crate::{amsterdam::AmsterdamTotals, view::OpenBlock};
 
 /// A block in the making: its mini-blocks so far, and the state trie after them.
 ///
@@ -25,6 +25,8 @@ pub struct BlockAssembly {
     block: Option<OpenBlock>,
     transactions: TransactionsDigester,
     receipts: ReceiptsDigester,
+    /// If the mini-blocks so far say it.
+    amsterdam: Option<AmsterdamTotals>,
 }
 
 /// A block with its header, and what belongs to it.
@@ -59,6 +61,7 @@ impl BlockAssembly {
             block: None,
             transactions: TransactionsDigester::default(),
             receipts: ReceiptsDigester::default(),
+            amsterdam: None,
         }
     }
 
@@ -104,6 +107,7 @@ impl BlockAssembly {
             .iter()
             .for_each(|transaction| self.transactions.push(transaction));
         self.receipts.push_all(&mini_block.body().receipts);
+        AmsterdamTotals::push(&mut self.amsterdam, mini_block.body());
         match &mut self.block {
             Some(block) => block.push(mini_block),
             none => *none = Some(OpenBlock::open(mini_block)),
@@ -145,18 +149,18 @@ impl BlockAssembly {
             senders.extend_from_slice(&mini_block.body().senders);
             receipts.extend_from_slice(&mini_block.body().receipts);
         }
+        let totals = self.amsterdam.take().map(AmsterdamTotals::finish);
+        let amsterdam = close.amsterdam.or(totals);
         let result = BlockResult {
             parent_hash,
             state_root: self.trie.root()?,
             transactions_root: std::mem::take(&mut self.transactions).finish(),
             receipts: std::mem::take(&mut self.receipts).finish(),
-            gas_used: close
-                .amsterdam
-                .map_or(open.position.gas_used, |amsterdam| amsterdam.gas_used),
+            gas_used: amsterdam.map_or(open.position.gas_used, |amsterdam| amsterdam.gas_used),
             blob_gas_used: open.position.blob_gas_used,
             withdrawals_root: close.withdrawals.as_deref().map(calculate_withdrawals_root),
             requests_hash: close.requests.as_ref().map(Requests::requests_hash),
-            block_access_list_hash: close.amsterdam.map(|amsterdam| amsterdam.block_access_list_hash),
+            block_access_list_hash: amsterdam.map(|amsterdam| amsterdam.block_access_list_hash),
         };
         let mut header = assemble_header(spec, &open.environment, &result);
         let mut ommers = Vec::new();

@@ -351,6 +351,7 @@ impl Chain {
             parent_beacon_block_root: cancun.then_some(B256::ZERO),
             gas_limit_target: parent.gas_limit,
             extra_data: parent.extra_data.clone(),
+            slot_number: None,
         };
         Ok(next_block_environment(&self.shared.spec, &parent, attributes)?)
     }

@@ -17,6 +17,7 @@
 //! ```
 
 mod advance;
+mod amsterdam;
 mod assembly;
 mod background;
 mod block_receipts;

@@ -44,6 +44,7 @@ pub(crate) fn record_of(spec: &ChainSpec, executed: &ExecutedBlock, tip: &Tip) -
         senders: block.senders.clone(),
         receipts: block.receipts.clone(),
         diff: executed.diff.clone(),
+        amsterdam: None,
     };
     MiniBlock { header, body }
 }

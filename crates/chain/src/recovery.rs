@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use alloy_primitives::B256;
-use rapid_chainspec::ChainSpec;
+use rapid_chainspec::{ChainSpec, EthereumHardforks};
 use rapid_history::{BlockRecord, ChainIdentity, History, HistoryConfig};
 use rapid_log::{Checkpoints, Durability, FileStorage, Log, Recovery};
 use rapid_primitives::{
@@ -269,12 +269,24 @@ impl Replay {
             {
                 "its block does not have the head as parent"
             }
+            _ if !self.says_accesses(mini_block) => "it does not say what it touched",
             _ => return Ok(()),
         };
         Err(OpenError::Misplaced {
             number: mini_block.number(),
             reason,
         })
+    }
+
+    /// Whether a record has all of what the header of its block needs from Amsterdam on.
+    fn says_accesses(&self, mini_block: &SealedMiniBlock) -> bool {
+        let header = mini_block.header();
+        let closed = header.close.as_ref().and_then(|close| close.amsterdam);
+        let whole = header.position.mini_block_index == 0 && closed.is_some();
+        let spec = &self.spec;
+        !spec.is_amsterdam_active_at_timestamp(header.environment.timestamp)
+            || whole
+            || mini_block.body().amsterdam.is_some()
     }
 
     fn close(&mut self) -> Result<(), OpenError> {

@@ -8,6 +8,8 @@ use rapid_primitives::{
 };
 use rapid_state::Snapshot;
 
+use crate::amsterdam::gas_used;
+
 /// Everything published at one moment. `latest` and `pending` are answered from one of these.
 #[derive(Clone, Debug)]
 pub struct View {
@@ -122,7 +124,7 @@ impl OpenBlock {
             timestamp: environment.timestamp,
             beneficiary: environment.beneficiary,
             gas_limit: environment.gas_limit,
-            gas_used: self.position.gas_used,
+            gas_used: gas_used(&self.mini_blocks).unwrap_or(self.position.gas_used),
             base_fee_per_gas: environment.base_fee_per_gas,
             difficulty: environment.difficulty,
             mix_hash: environment.prev_randao,
@@ -130,6 +132,7 @@ impl OpenBlock {
             blob_gas_used: environment.excess_blob_gas.map(|_| self.position.blob_gas_used),
             parent_beacon_block_root: environment.parent_beacon_block_root,
             extra_data: environment.extra_data.clone(),
+            slot_number: environment.slot_number,
             ..Header::default()
         }
     }

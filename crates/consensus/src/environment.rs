@@ -25,6 +25,10 @@ pub struct NextBlockAttributes {
     pub gas_limit_target: u64,
     /// Extra data, at most 32 bytes.
     pub extra_data: Bytes,
+    /// Number of the beacon slot (EIP-7843), for blocks from Amsterdam on and only those. Where nobody tells, as on a chain
+    /// without beacon slots, a block has the slot after its parent's, and the first such block its own number: so slots
+    /// increase, and are the same whoever builds the block.
+    pub slot_number: Option<u64>,
 }
 
 /// Attributes that no valid block can have. Whoever asked for the block has to act.
@@ -63,12 +67,6 @@ pub enum EnvironmentError {
         /// The fork that is not active yet.
         fork: Fork,
     },
-    /// Blocks of this fork can be verified, but not built.
-    #[error("building blocks of {fork} is not supported")]
-    ForkUnsupported {
-        /// The active fork.
-        fork: Fork,
-    },
     /// The parent lacks the base fee that its fork requires, so it has no child.
     #[error("the parent, block {number}, has no base fee")]
     ParentBaseFee {
@@ -77,8 +75,8 @@ pub enum EnvironmentError {
     },
 }
 
-/// The environment of the child of `parent`: number, gas limit, base fee (EIP-1559), excess blob gas (EIP-4844) and
-/// difficulty follow from the parent, the rest is `attributes`.
+/// The environment of the child of `parent`: number, gas limit, base fee (EIP-1559), excess blob gas (EIP-4844),
+/// difficulty and, unless it is told, the slot number (EIP-7843) follow from the parent, the rest is `attributes`.
 ///
 /// # Errors
 /// [`EnvironmentError`] if the attributes fit no valid block.
@@ -112,9 +110,17 @@ pub fn next_block_environment(
         excess_blob_gas: spec.next_excess_blob_gas(parent, timestamp),
         parent_beacon_block_root: attributes.parent_beacon_block_root,
         extra_data: attributes.extra_data,
-        // Blocks of Amsterdam are not built.
-        slot_number: None,
+        slot_number: next_slot_number(spec, parent, timestamp, attributes.slot_number),
     })
+}
+
+fn next_slot_number(spec: &ChainSpec, parent: &Header, timestamp: u64, told: Option<u64>) -> Option<u64> {
+    if !spec.is_amsterdam_active_at_timestamp(timestamp) {
+        return None;
+    }
+    let next = |slot: u64| slot.saturating_add(1);
+    told.or_else(|| parent.slot_number.map(next))
+        .or(Some(next(parent.number)))
 }
 
 /// The gas limit nearest to `target` that the child of `parent` may have.
@@ -142,8 +148,9 @@ fn verify_attributes(
     if found > max {
         return Err(EnvironmentError::ExtraDataLength { found, max });
     }
-    if spec.is_amsterdam_active_at_timestamp(timestamp) {
-        return Err(EnvironmentError::ForkUnsupported {
+    if attributes.slot_number.is_some() && !spec.is_amsterdam_active_at_timestamp(timestamp) {
+        return Err(EnvironmentError::AttributeUnexpected {
+            field: HeaderField::SlotNumber,
             fork: Fork::Amsterdam,
         });
     }

@@ -18,7 +18,6 @@
 //!
 //! # Limits
 //! - The proof-of-work seal of blocks before the merge and of their ommers is not checked. Their difficulty is.
-//! - Blocks of Amsterdam are verified (their access list against the one that execution found), but not built.
 //! - A timestamp in the future is for the caller to refuse, who has a clock.
 
 mod assemble;

@@ -8,12 +8,16 @@ use revm::state::{
     bal::{Bal, BalWrites},
 };
 
+use crate::{TransactionAccesses, access_budget::AccessBudget, accesses::keys_of};
+
 /// Gathers the accesses of a block in execution.
 ///
 /// Indices do not decrease from call to call: 0 before the transactions, `1..=n` the transactions, `n + 1` after them.
 #[derive(Debug, Default)]
 pub struct BlockAccesses {
     list: Bal,
+    /// Of a block in the making.
+    budget: Option<AccessBudget>,
 }
 
 /// Something that a block access list has.
@@ -32,10 +36,75 @@ impl BlockAccesses {
             self.list
                 .update_account(BlockAccessIndex::new(index), *address, account);
         }
+        if let Some(budget) = &mut self.budget {
+            keys_of(journal).for_each(|key| budget.note(key));
+        }
+    }
+
+    /// Adds everything that a transaction touched which was executed elsewhere.
+    pub(crate) fn record_accesses(&mut self, index: u64, accesses: &TransactionAccesses) {
+        let index = BlockAccessIndex::new(index);
+        for (account, slots) in accesses.accounts() {
+            self.note(AccessedKey::Account(account.address));
+            for (slot, _) in slots {
+                self.note(AccessedKey::Slot(account.address, *slot));
+            }
+            let list = self.list.accounts.entry(account.address).or_default();
+            let fields = &mut list.account_info;
+            if let Some(nonce) = account.nonce {
+                fields.nonce.force_update(index, nonce);
+            }
+            if let Some(balance) = account.balance {
+                fields.balance.force_update(index, balance);
+            }
+            if let Some(code) = &account.code {
+                fields.code.force_update(index, code.clone());
+            }
+            for (slot, value) in slots {
+                let writes = list.storage.storage.entry(*slot).or_default();
+                if let Some(value) = value {
+                    writes.force_update(index, *value);
+                }
+            }
+        }
+    }
+
+    /// From now on counts what is touched, as a block of this gas limit may not touch everything.
+    pub(crate) fn limit(&mut self, gas_limit: u64) {
+        self.budget = Some(AccessBudget::new(gas_limit));
+    }
+
+    pub(crate) const fn budget(&self) -> Option<&AccessBudget> {
+        self.budget.as_ref()
+    }
+
+    pub(crate) const fn budget_mut(&mut self) -> Option<&mut AccessBudget> {
+        self.budget.as_mut()
+    }
+
+    /// Takes what was gathered since the last time.
+    pub(crate) fn take(&mut self) -> Self {
+        Self {
+            list: std::mem::take(&mut self.list),
+            budget: None,
+        }
+    }
+
+    fn note(&mut self, key: AccessedKey) {
+        if let Some(budget) = &mut self.budget {
+            budget.note(key);
+        }
+    }
+
+    /// Adds an account that was loaded.
+    pub(crate) fn touch(&mut self, address: Address) {
+        self.note(AccessedKey::Account(address));
+        self.list.accounts.entry(address).or_default();
     }
 
     /// Adds an account that was credited outside of the EVM, be it with nothing.
     pub(crate) fn credit(&mut self, index: u64, address: Address, before: U256, after: U256) {
+        self.note(AccessedKey::Account(address));
         let account = self.list.accounts.entry(address).or_default();
         account
             .account_info

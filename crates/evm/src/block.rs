@@ -19,8 +19,9 @@ use revm::{
 };
 
 use crate::{
-    BlockHashes, Compiler, ExecutionError, InvalidBlock, RapidEvm, ReadError, StateDb,
-    access_list::BlockAccesses, changes::account_changes, evm_environment, gas::BlockGas,
+    BlockHashes, Compiler, ExecutionError, InvalidBlock, Promised, RapidEvm, ReadError, StateDb,
+    access_budget::AccessBudget, access_list::BlockAccesses, accesses::keys_of, changes::account_changes,
+    evm_environment, gas::BlockGas,
 };
 
 /// What one transaction did. Its changes are already applied to the state.
@@ -32,15 +33,6 @@ pub struct Executed {
     pub gas_used: u64,
     /// What it changed.
     pub changes: Vec<AccountChange>,
-}
-
-/// What transactions that are not in the block yet may take of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Promised {
-    /// Gas.
-    pub gas: u64,
-    /// Blob gas.
-    pub blob_gas: u64,
 }
 
 /// What the end of the block did. The changes are already applied to the state.
@@ -65,12 +57,12 @@ pub struct BlockExecutor<S: WriteState + Debug, H: BlockHashes + Debug> {
     environment: BlockEnvironment,
     fork: SpecId,
     evm: RapidEvm<StateDb<S, H>>,
-    gas: BlockGas,
-    blob_gas_used: u64,
+    pub(crate) gas: BlockGas,
+    pub(crate) blob_gas_used: u64,
     blob_gas_limit: u64,
     /// Transactions executed.
-    executed: u64,
-    deposits: Vec<u8>,
+    pub(crate) executed: u64,
+    pub(crate) deposits: Vec<u8>,
     /// `None` before Amsterdam.
     accesses: Option<BlockAccesses>,
 }
@@ -105,27 +97,6 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
             deposits: Vec::new(),
             accesses: amsterdam.then(BlockAccesses::default),
         }
-    }
-
-    /// Takes up a block before Amsterdam whose first transactions were executed before and whose changes are already in the state:
-    /// restores the running totals from their receipts.
-    ///
-    /// # Errors
-    /// [`ExecutionError::InvalidBlock`] if a deposit log does not decode.
-    pub fn resume(
-        &mut self,
-        receipts: &[Receipt],
-        blob_gas_used: u64,
-    ) -> Result<(), ExecutionError<S::Error>> {
-        self.gas
-            .resume(receipts.last().map_or(0, |receipt| receipt.cumulative_gas_used));
-        self.executed = receipts.len() as u64;
-        self.blob_gas_used = blob_gas_used;
-        for receipt in receipts {
-            let deposits = self.deposits_of(receipt)?;
-            self.deposits.extend(deposits);
-        }
-        Ok(())
     }
 
     /// The block's environment.
@@ -205,6 +176,7 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
             .evm
             .run_transaction(TxEnv::from_recovered_tx(transaction, sender))
             .map_err(transaction_error::<S>)?;
+        self.check_accesses(&executed.state)?;
         let gas = *executed.result.gas();
         let receipt = self.receipt(transaction, executed.result);
         let deposits = self.deposits_of(&receipt)?;
@@ -227,6 +199,21 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
         withdrawals: Option<&[alloy_eips::eip4895::Withdrawal]>,
         ommers: &[rapid_primitives::Header],
     ) -> Result<BlockEnd, ExecutionError<S::Error>> {
+        let end = self.conclude(withdrawals, ommers)?;
+        let access_list = self.accesses.take().map(BlockAccesses::finish);
+        Ok(BlockEnd { access_list, ..end })
+    }
+
+    /// [`finish`](Self::finish) without the access list, of which the last part is then to be
+    /// [taken](Self::take_accesses).
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish).
+    pub fn conclude(
+        &mut self,
+        withdrawals: Option<&[alloy_eips::eip4895::Withdrawal]>,
+        ommers: &[rapid_primitives::Header],
+    ) -> Result<BlockEnd, ExecutionError<S::Error>> {
         let mut changes = self.credit_rewards_and_withdrawals(withdrawals, ommers)?;
         let requests = if self
             .spec
@@ -238,16 +225,18 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
         } else {
             None
         };
-        let access_list = self.accesses.take().map(BlockAccesses::finish);
+        self.check_access_list()?;
         Ok(BlockEnd {
             changes,
             requests,
-            access_list,
+            access_list: None,
         })
     }
 
-    /// Takes up a transaction of a block before Amsterdam that was executed elsewhere on this block's state and whose
-    /// changes are in the state; it is the next one of the block.
+    /// Takes up a transaction that was executed elsewhere on this block's state and whose changes are in the state; it is the
+    /// next one of the block. From Amsterdam on what it touched is to be absorbed after it, by
+    /// [`absorb_transaction_accesses`](Self::absorb_transaction_accesses) or
+    /// [`absorb_accesses`](Self::absorb_accesses).
     ///
     /// # Errors
     /// [`ExecutionError::InvalidBlock`] if a deposit log does not decode.
@@ -280,9 +269,8 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
         promised: Promised,
     ) -> Result<(), ExecutionError<S::Error>> {
         let cap = self.evm.context().cfg.tx_gas_limit_cap.unwrap_or(u64::MAX);
-        let left = self.environment.gas_limit.saturating_sub(promised.gas);
         self.gas
-            .check_fits(transaction.gas_limit(), cap, left)
+            .check_fits(transaction.gas_limit(), cap, self.environment.gas_limit, promised)
             .map_err(|(gas_limit, available)| ExecutionError::BlockGasExhausted { gas_limit, available })?;
         let blob_gas = transaction.blob_gas_used().unwrap_or_default();
         let available = self
@@ -292,6 +280,19 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
             return Err(ExecutionError::BlobGasExhausted { blob_gas, available });
         }
         Ok(())
+    }
+
+    fn check_accesses(&self, journal: &EvmState) -> Result<(), ExecutionError<S::Error>> {
+        let budget = self.accesses.as_ref().and_then(BlockAccesses::budget);
+        let checked = budget.map_or(Ok(()), |budget| budget.check(keys_of(journal)));
+        checked.map_err(|(accesses, available)| ExecutionError::AccessesExhausted { accesses, available })
+    }
+
+    fn check_access_list(&self) -> Result<(), ExecutionError<S::Error>> {
+        let budget = self.accesses.as_ref().and_then(BlockAccesses::budget);
+        let checked = budget.map_or(Ok(()), AccessBudget::check_end);
+        checked
+            .map_err(|(found, max)| ExecutionError::InvalidBlock(InvalidBlock::AccessListSize { found, max }))
     }
 
     fn receipt(&self, transaction: &TransactionSigned, result: ExecutionResult) -> Receipt {
@@ -324,6 +325,10 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
         self.evm.reuse(journal);
         self.apply(&changes)?;
         Ok(changes)
+    }
+
+    pub(crate) const fn accesses(&self) -> Option<&BlockAccesses> {
+        self.accesses.as_ref()
     }
 
     pub(crate) const fn evm_mut(&mut self) -> &mut RapidEvm<StateDb<S, H>> {

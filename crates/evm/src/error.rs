@@ -27,6 +27,17 @@ pub enum ExecutionError<E> {
         /// Blob gas left in the block.
         available: u64,
     },
+    /// The transaction touches more addresses and slots than the block's access list has room for any more (EIP-7928). The
+    /// next block may take it.
+    #[error(
+        "transaction touches {accesses} more addresses and slots, and the block may touch {available} more"
+    )]
+    AccessesExhausted {
+        /// What it touches that the block did not touch before.
+        accesses: u64,
+        /// What the block may still touch.
+        available: u64,
+    },
     /// The transaction reads the hash of the parent block, which is not known yet. Try again once it is.
     #[error("the hash of parent block {0} is not known yet")]
     ParentHashPending(u64),
@@ -54,6 +65,14 @@ pub enum InvalidBlock {
     /// A log of the deposit contract is not a deposit (EIP-6110).
     #[error(transparent)]
     DepositLog(#[from] DepositLogError),
+    /// It touches more than its access list may have (EIP-7928).
+    #[error("{found} addresses and slots in the access list, a block with this gas limit has at most {max}")]
+    AccessListSize {
+        /// Addresses and slots it touches.
+        found: u64,
+        /// What it may touch.
+        max: u64,
+    },
     /// A contract that collects requests has no code (EIP-7002, EIP-7251, EIP-8282).
     #[error("no code at request contract {contract}")]
     RequestContractMissing {

@@ -2,7 +2,8 @@
 //!
 //! - **In:** a [`BlockEnvironment`], a state ([`ReadState`], [`WriteState`]), recovered transactions in order.
 //! - **Out:** per transaction a receipt, its gas and the [`AccountChange`]s it made; per block the changes of its
-//!   system calls, withdrawals and rewards, its execution requests, and from Amsterdam on its access list.
+//!   system calls, withdrawals and rewards, its execution requests, and from Amsterdam on its access list, at its end or a
+//!   part at a time while it is made.
 //! - **Owns:** nothing but the EVM's scratch memory. No I/O, no threads, no clock; the state behind the traits is the
 //!   caller's, and this crate does not know which one it is. Machine code is the compiler's ([`Compiler`]).
 //! - **Must hold:** results equal those of the block executor of alloy-evm bit for bit, but where that departs from
@@ -24,7 +25,9 @@
 //! [`WriteState`]: rapid_primitives::WriteState
 //! [`AccountChange`]: rapid_primitives::AccountChange
 
+mod access_budget;
 mod access_list;
+mod accesses;
 mod block;
 mod changes;
 mod compiled_frames;
@@ -36,6 +39,7 @@ mod error;
 mod factory;
 mod fee;
 mod gas;
+mod in_the_making;
 mod keccak;
 mod post_block;
 mod requests;
@@ -46,7 +50,8 @@ mod transaction;
 mod vm;
 
 pub use access_list::{AccessedKey, BlockAccesses};
-pub use block::{BlockEnd, BlockExecutor, Executed, Promised};
+pub use accesses::TransactionAccesses;
+pub use block::{BlockEnd, BlockExecutor, Executed};
 pub use changes::account_changes;
 pub use compiler::{Compiler, ShadowInterval};
 pub use database::{BlockHashes, NoBlockHashes, ReadError, StateDb};
@@ -54,6 +59,7 @@ pub use deposit::DepositLogError;
 pub use environment::{environment_of_header, evm_environment};
 pub use error::{CallFailure, ExecutionError, InvalidBlock};
 pub use factory::RapidEvmFactory;
+pub use gas::{BlockRules, Promised};
 pub use requests::deposits_of;
 pub use transaction::{Ran, TransactionExecutor};
 pub use vm::RapidEvm;

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use rapid_primitives::{AccountChange, TransactionSigned, WriteState};
 use revm::{context_interface::result::ExecutionResult, state::EvmState};
 
-use crate::{AccessedKey, BlockExecutor, BlockHashes, Executed, ExecutionError};
+use crate::{AccessedKey, BlockExecutor, BlockHashes, Executed, ExecutionError, TransactionAccesses};
 
 impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
     /// Takes in a transaction as if it had been [executed](Self::execute) here: the next one of the block, with the result and
@@ -35,6 +35,14 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
     /// [`ExecutionError::State`].
     pub fn apply_changes(&mut self, changes: &[AccountChange]) -> Result<(), ExecutionError<S::Error>> {
         self.apply(changes)
+    }
+
+    /// Adds what the transaction absorbed last touched to the block access list. Nothing before Amsterdam.
+    pub fn absorb_transaction_accesses(&mut self, accesses: &TransactionAccesses) {
+        let index = self.index_after_transactions() - 1;
+        if let Some(list) = self.accesses_mut() {
+            list.record_accesses(index, accesses);
+        }
     }
 
     /// Adds what the transaction absorbed last touched and changed to the block access list. Nothing before Amsterdam.

@@ -2,7 +2,8 @@
 //!
 //! - **In:** recovered transactions with their senders, a block's environment, the state. For production the classes of
 //!   transactions; for validation a hint, what the block is said to write ([`BlockHint`], EIP-7928).
-//! - **Out:** of production the transactions in the order of their commits, with results, changes and fees ([`Executed`]); of
+//! - **Out:** of production the transactions in the order of their commits, with results, changes, fees and from
+//!   Amsterdam on all they touched ([`Executed`]); of
 //!   validation what sequential execution of the block gives ([`Validated`]), or the error it stops with.
 //! - **Owns:** the threads of [`Production`] and of [`Workers`]; who calls them is a worker too. No I/O; time is looked at to measure, and decides nothing
 //!   but who executes.

@@ -37,7 +37,7 @@ use std::{collections::VecDeque, fmt::Debug, io, sync::Arc, thread::JoinHandle};
 use alloy_primitives::map::AddressMap;
 use crossbeam_utils::sync::Parker;
 use rapid_chainspec::ChainSpec;
-use rapid_evm::{BlockHashes, Compiler};
+use rapid_evm::{BlockHashes, BlockRules, Compiler};
 use rapid_primitives::BlockEnvironment;
 use rapid_state::State;
 
@@ -148,7 +148,7 @@ impl<J: Job> Production<J> {
             room,
             senders: Senders::default(),
             open: OpenBatch::default(),
-            ledger: Ledger::default(),
+            ledger: Ledger::new(BlockRules::Paid),
             given: 0,
             executed: Vec::new(),
             outcomes: Vec::new(),
@@ -183,6 +183,7 @@ impl<J: Job> Production<J> {
             "blocks do not overlap"
         );
         self.state.withhold_for(environment.beneficiary);
+        self.ledger = Ledger::new(BlockRules::at(&self.shared.spec, environment.timestamp));
         self.shared.enter_block(environment, pending_parent);
         self.router.decay();
     }

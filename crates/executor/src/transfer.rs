@@ -40,8 +40,9 @@ pub(crate) struct Transfer {
 }
 
 impl TransferRules {
-    /// The rules of a block; `None` before Shanghai, which has what is not worth doing by hand, and from Amsterdam on, where a transfer has
-    /// another price and a log.
+    /// The rules of a block; `None` before Shanghai, which has what is not worth doing by hand, and from Amsterdam on, where a
+    /// transfer has a log (EIP-7708), a price that depends on whether there is a recipient (EIP-2780, EIP-8037), and a
+    /// recipient that has to be in the access list with its balance (EIP-7928): it would have to be read after all.
     pub(crate) fn of(environment: &BlockEnvironment, chain_id: u64, fork: SpecId) -> Option<Self> {
         if !fork.is_enabled_in(SpecId::SHANGHAI) || fork.is_enabled_in(SpecId::AMSTERDAM) {
             return None;

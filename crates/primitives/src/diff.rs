@@ -74,8 +74,8 @@ impl alloy_rlp::Decodable for FateKind {
 
 /// Post-values of everything a mini-block changed.
 ///
-/// `accounts` is sorted by address, slots by key and changes by index, as EIP-7928 orders them; the lists of all
-/// mini-blocks of an EVM block merge into its block access list (reads are not recorded).
+/// `accounts` is sorted by address, slots by key and changes by index, as EIP-7928 orders them. Reads are not in it: from
+/// Amsterdam on they are in the mini-block's [`AccessDelta`](crate::AccessDelta).
 #[derive(Clone, Debug, Default, PartialEq, Eq, RlpEncodable, RlpDecodable)]
 pub struct StateDiff {
     /// Changes per account.

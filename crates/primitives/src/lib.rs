@@ -9,8 +9,10 @@
 //!
 //! ```text
 //!  execution --AccountChange per transaction--> DiffBuilder --StateDiff--> MiniBlock --seal--> SealedMiniBlock (bytes, hash)
+//!      +-------what it touched, from Amsterdam on--> AccessDelta --^
 //! ```
 
+mod access;
 mod block;
 mod change;
 mod diff;
@@ -21,6 +23,7 @@ mod number;
 mod record;
 mod state_access;
 
+pub use access::{AccessDelta, AccessDeltaError, AccessListMerger, AmsterdamDelta};
 pub use block::{Block, BlockBody, Header, Receipt, Recovered, SealedBlock, TransactionSigned};
 pub use change::{Account, AccountChange, CodeChange, Fate};
 pub use diff::{DiffBuilder, FateAt, StateDiff, collapse_between, collapse_slots};

@@ -1,10 +1,13 @@
 //! The mini-block: what the sequencer seals every few milliseconds, and what is announced, logged and streamed.
 
 use alloy_consensus::Transaction;
+use alloy_eip7928::BlockAccessList;
 use alloy_eips::{Encodable2718, eip4895::Withdrawal, eip7685::Requests};
 use alloy_primitives::{Address, B64, B256, Bytes};
 
-use crate::{BlockEnvironment, Header, MiniBlockNumber, Receipt, StateDiff, TransactionSigned};
+use crate::{
+    AmsterdamDelta, BlockEnvironment, Header, MiniBlockNumber, Receipt, StateDiff, TransactionSigned,
+};
 
 /// Where a mini-block starts inside its EVM block: the running totals before its first transaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,7 +18,7 @@ pub struct BlockPosition {
     pub transaction_index: u64,
     /// Index of its first log in the EVM block.
     pub log_index: u64,
-    /// Gas used by the EVM block so far.
+    /// Gas that the EVM block's transactions paid for so far. From Amsterdam on its header says something else (EIP-8037).
     pub gas_used: u64,
     /// Blob gas used by the EVM block so far.
     pub blob_gas_used: u64,
@@ -32,11 +35,12 @@ pub struct BlockClose {
     pub requests: Option<Requests>,
     /// What only blocks before Paris have.
     pub proof_of_work: Option<ProofOfWorkSeal>,
-    /// What only blocks from Amsterdam on have.
+    /// What only blocks from Amsterdam on have, and their mini-blocks do not say ([`MiniBlockBody::amsterdam`]).
     pub amsterdam: Option<AmsterdamClose>,
 }
 
-/// What the header of a block from Amsterdam on says and a record does not give.
+/// What the header of a block from Amsterdam on says and its record does not give, if it was made elsewhere. Mini-blocks that
+/// were made here have [`AmsterdamDelta`]s instead, from which it follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AmsterdamClose {
     /// Gas the block used: no longer what its receipts add up to (EIP-8037, EIP-7778).
@@ -101,6 +105,18 @@ pub struct MiniBlockBody {
     pub receipts: Vec<Receipt>,
     /// What they changed.
     pub diff: StateDiff,
+    /// What it adds to the block's gas and access list, if it is one of a block from Amsterdam on that was made here.
+    pub amsterdam: Option<AmsterdamDelta>,
+}
+
+impl MiniBlockBody {
+    /// What it adds to the access list of its block (EIP-7928), if it says so. [Together](crate::AccessListMerger) those of a
+    /// block's mini-blocks are the block's list.
+    #[must_use]
+    pub fn access_list(&self) -> Option<BlockAccessList> {
+        let amsterdam = self.amsterdam.as_ref()?;
+        Some(amsterdam.accesses.list(&self.diff))
+    }
 }
 
 /// A mini-block before it is encoded.

@@ -7,9 +7,9 @@ use alloy_primitives::{Address, B64, B256, Bytes, Log, U256, keccak256};
 use alloy_rlp::{BufMut, Decodable, Encodable, Header as RlpHeader, RlpDecodable, RlpEncodable};
 
 use crate::{
-    AmsterdamClose, BlockClose, BlockEnvironment, BlockPosition, Header, MiniBlock, MiniBlockBody,
-    MiniBlockHeader, MiniBlockNumber, ProofOfWorkSeal, Receipt, Rewind, SealedMiniBlock, StateDiff,
-    TransactionSigned,
+    AccessDeltaError, AmsterdamClose, AmsterdamDelta, BlockClose, BlockEnvironment, BlockPosition, Header,
+    MiniBlock, MiniBlockBody, MiniBlockHeader, MiniBlockNumber, ProofOfWorkSeal, Receipt, Rewind,
+    SealedMiniBlock, StateDiff, TransactionSigned,
 };
 
 /// Upper bound of one encoded record. A mini-block holds at most one EVM block, whose transactions are bounded by
@@ -43,6 +43,9 @@ pub enum RecordError {
         /// Number of receipts.
         receipts: usize,
     },
+    /// What it says of accesses does not go with its diff.
+    #[error("accesses: {0}")]
+    Accesses(#[from] AccessDeltaError),
 }
 
 impl MiniBlock {
@@ -121,6 +124,9 @@ impl SealedMiniBlock {
                 senders,
                 receipts,
             });
+        }
+        if let Some(amsterdam) = &body.amsterdam {
+            amsterdam.accesses.verify(&body.diff)?;
         }
         let mini_block = MiniBlock {
             header,
@@ -382,6 +388,7 @@ impl BodyRef<'_> {
             + self.0.senders.length()
             + alloy_rlp::list_length(&receipt_refs(&self.0.receipts))
             + self.0.diff.length()
+            + self.0.amsterdam.as_ref().map_or(0, Encodable::length)
     }
 }
 
@@ -396,6 +403,9 @@ impl Encodable for BodyRef<'_> {
         self.0.senders.encode(out);
         alloy_rlp::encode_list::<_, ReceiptRef<'_>>(&receipt_refs(&self.0.receipts), out);
         self.0.diff.encode(out);
+        if let Some(amsterdam) = &self.0.amsterdam {
+            amsterdam.encode(out);
+        }
     }
 
     fn length(&self) -> usize {
@@ -473,12 +483,15 @@ impl TryFrom<ReceiptOwned> for Receipt {
     }
 }
 
+/// The last field came with Amsterdam, too.
 #[derive(RlpDecodable)]
+#[rlp(trailing(no_gaps))]
 struct BodyOwned {
     transactions: Vec<TransactionSigned>,
     senders: Vec<Address>,
     receipts: Vec<ReceiptOwned>,
     diff: StateDiff,
+    amsterdam: Option<AmsterdamDelta>,
 }
 
 impl TryFrom<BodyOwned> for MiniBlockBody {
@@ -495,6 +508,7 @@ impl TryFrom<BodyOwned> for MiniBlockBody {
             senders: body.senders,
             receipts,
             diff: body.diff,
+            amsterdam: body.amsterdam,
         })
     }
 }

@@ -80,10 +80,7 @@ impl Committer {
                 self.driver.wait_announceable(last.mini_block.number())?;
             }
             // All are published before the pool hears of any: nobody waits for what it does.
-            let announced: Vec<_> = batch
-                .into_iter()
-                .map(|written| self.publish(written))
-                .collect();
+            let announced: Vec<_> = batch.into_iter().map(|written| self.publish(written)).collect();
             for announced in announced {
                 self.hand_on(announced);
             }

@@ -3,10 +3,12 @@
 use std::{sync::Arc, time::Instant};
 
 use alloy_primitives::B256;
+use rapid_evm::BlockAccesses;
 use rapid_pool::PooledTransaction;
 use rapid_primitives::{
-    AccountChange, BlockClose, BlockEnvironment, BlockPosition, CommitSequence, DiffBuilder, MiniBlock,
-    MiniBlockBody, MiniBlockHeader, MiniBlockNumber, Receipt, SealedMiniBlock,
+    AccessDelta, AccountChange, AmsterdamDelta, BlockClose, BlockEnvironment, BlockPosition, CommitSequence,
+    DiffBuilder, MiniBlock, MiniBlockBody, MiniBlockHeader, MiniBlockNumber, Receipt, SealedMiniBlock,
+    StateDiff,
 };
 
 /// Why a mini-block was cut.
@@ -70,6 +72,25 @@ impl Gathered {
     }
 }
 
+/// What a mini-block adds to what the header of its block says from Amsterdam on. To sort it is left to the committer.
+#[derive(Debug)]
+pub(crate) struct AmsterdamPart {
+    pub(crate) accesses: BlockAccesses,
+    pub(crate) execution_gas: u64,
+    pub(crate) state_gas: u64,
+}
+
+impl AmsterdamPart {
+    /// As it is recorded beside the mini-block's diff.
+    fn delta(self, diff: &StateDiff) -> AmsterdamDelta {
+        AmsterdamDelta {
+            execution_gas: self.execution_gas,
+            state_gas: self.state_gas,
+            accesses: AccessDelta::new(self.accesses.finish(), diff),
+        }
+    }
+}
+
 /// What the loop asks of the committer.
 #[derive(Debug)]
 #[expect(
@@ -93,6 +114,8 @@ pub(crate) struct Cut {
     pub(crate) position: BlockPosition,
     pub(crate) close: Option<BlockClose>,
     pub(crate) content: Gathered,
+    /// `None` before Amsterdam.
+    pub(crate) amsterdam: Option<AmsterdamPart>,
     /// The state's sequence at the cut.
     pub(crate) version: CommitSequence,
     pub(crate) cut_at: Instant,
@@ -105,6 +128,8 @@ impl Cut {
         for (index, changes) in &self.content.changes {
             diff.push(*index, changes);
         }
+        let diff = diff.finish();
+        let amsterdam = self.amsterdam.map(|part| part.delta(&diff));
         let transactions = &self.content.transactions;
         let header = MiniBlockHeader {
             number: self.number,
@@ -124,7 +149,8 @@ impl Cut {
                 .collect(),
             senders: transactions.iter().map(|pooled| pooled.sender()).collect(),
             receipts: self.content.receipts,
-            diff: diff.finish(),
+            diff,
+            amsterdam,
         };
         MiniBlock { header, body }.seal()
     }

@@ -6,9 +6,10 @@ use revm::context_interface::result::InvalidTransaction;
 
 pub(crate) fn discard_reason<E>(error: &ExecutionError<E>) -> DiscardReason {
     match error {
-        ExecutionError::BlockGasExhausted { .. } | ExecutionError::BlobGasExhausted { .. } => {
-            DiscardReason::ExceedsBlockGasLimit
-        }
+        // How much a block may touch follows from its gas limit.
+        ExecutionError::BlockGasExhausted { .. }
+        | ExecutionError::BlobGasExhausted { .. }
+        | ExecutionError::AccessesExhausted { .. } => DiscardReason::ExceedsBlockGasLimit,
         ExecutionError::InvalidTransaction(invalid) => match invalid {
             InvalidTransaction::NonceTooLow { state, .. } => DiscardReason::NonceTooLow { next: *state },
             InvalidTransaction::NonceTooHigh { .. } => DiscardReason::NonceTooHigh,

@@ -273,6 +273,7 @@ impl<C: Host> HotLoop<C> {
             position: self.gathered_from,
             close,
             content: std::mem::take(&mut self.gathered),
+            amsterdam: block.take_amsterdam_part(),
             version,
             cut_at,
         };
@@ -347,6 +348,7 @@ impl<C: Host> HotLoop<C> {
                 .then_some(B256::ZERO),
             gas_limit_target: self.config.gas_limit_target.unwrap_or(parent.gas_limit),
             extra_data: self.config.extra_data.clone(),
+            slot_number: None,
         };
         next_block_environment(spec, parent, attributes).map_err(|error| SequencerError::Environment {
             parent: parent.number,
@@ -424,6 +426,7 @@ impl<C: Host> HotLoop<C> {
                 withdrawals,
                 requests: end.requests,
                 proof_of_work: None,
+                // Its mini-blocks say it.
                 amsterdam: None,
             }),
         )?;

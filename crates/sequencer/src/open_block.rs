@@ -6,13 +6,13 @@ use alloy_eips::{eip2935::HISTORY_STORAGE_ADDRESS, eip4895::Withdrawal};
 use alloy_primitives::{B256, KECCAK256_EMPTY, U256};
 use rapid_chain::{Chain, OpenBlock as PublishedBlock};
 use rapid_chainspec::{ChainSpec, EthereumHardforks};
-use rapid_evm::{BlockEnd, BlockExecutor, Executed, ExecutionError, Promised, StateDb};
+use rapid_evm::{BlockEnd, BlockExecutor, Executed, ExecutionError, Promised, StateDb, TransactionAccesses};
 use rapid_pool::PooledTransaction;
 use rapid_primitives::{Account, AccountChange, BlockEnvironment, BlockPosition, Header, ReadState, Receipt};
 use rapid_state::Newest;
 use revm::context_interface::result::ExecutionResult;
 
-use crate::SequencerError;
+use crate::{SequencerError, cut::AmsterdamPart};
 
 /// Bytes of a block besides its transactions: header, list prefixes, and room for the withdrawals of a block.
 const BLOCK_OVERHEAD_BYTES: u64 = 8 << 10;
@@ -33,6 +33,8 @@ pub(crate) struct OpenBlock {
     position: BlockPosition,
     /// The beneficiary's balance after everything executed, while fees are withheld from it.
     beneficiary_balance: U256,
+    /// What the transactions had spent on execution and growth of the state at the newest cut (EIP-8037).
+    gas_at_cut: (u64, u64),
 }
 
 /// What is not in the block yet, and may take of it.
@@ -41,6 +43,16 @@ pub(crate) struct Outstanding {
     pub(crate) promised: Promised,
     pub(crate) transactions: u64,
     pub(crate) bytes: u64,
+}
+
+/// What a worker's execution did, besides its result.
+#[derive(Debug)]
+pub(crate) struct WorkersEffect {
+    /// The fee left out.
+    pub(crate) changes: Vec<AccountChange>,
+    /// The fee left out; `None` before Amsterdam.
+    pub(crate) accesses: Option<Box<TransactionAccesses>>,
+    pub(crate) fee: U256,
 }
 
 impl OpenBlock {
@@ -58,15 +70,12 @@ impl OpenBlock {
     /// Takes up a block that was open when the node stopped.
     pub(crate) fn resume(chain: &Chain, published: &PublishedBlock) -> Result<Self, SequencerError> {
         let mut block = Self::new(chain, published.environment.clone());
-        let receipts: Vec<Receipt> = published
-            .mini_blocks
-            .iter()
-            .flat_map(|mini_block| mini_block.body().receipts.iter().cloned())
-            .collect();
+        let bodies = published.mini_blocks.iter().map(|mini_block| mini_block.body());
         block
             .executor
-            .resume(&receipts, published.position.blob_gas_used)
+            .resume(bodies, published.position.blob_gas_used)
             .map_err(|error| block.failed(&error))?;
+        block.gas_at_cut = block.executor.gas_dimensions();
         block.position = published.position;
         // Code deployed by this block itself came after its opening.
         block.history_contract = block.has_history_contract()? && !deploys_history_contract(published);
@@ -80,13 +89,16 @@ impl OpenBlock {
     fn new(chain: &Chain, environment: BlockEnvironment) -> Self {
         let mut database = StateDb::new(chain.state().newest(), chain.clone());
         database.parent_hash_pending(environment.number - 1);
-        let executor = BlockExecutor::new(Arc::clone(chain.spec()), environment, database, chain.compiler());
+        let mut executor =
+            BlockExecutor::new(Arc::clone(chain.spec()), environment, database, chain.compiler());
+        executor.limit_accesses();
         Self {
             executor,
             parent_hash: None,
             history_contract: false,
             position: BlockPosition::default(),
             beneficiary_balance: U256::ZERO,
+            gas_at_cut: (0, 0),
         }
     }
 
@@ -117,11 +129,23 @@ impl OpenBlock {
         self.position.mini_block_index += 1;
     }
 
+    /// Takes what was added since the newest cut to what the block's header says from Amsterdam on; `None` before.
+    pub(crate) fn take_amsterdam_part(&mut self) -> Option<AmsterdamPart> {
+        let accesses = self.executor.take_accesses()?;
+        let (execution, state) = self.executor.gas_dimensions();
+        let (execution_before, state_before) = std::mem::replace(&mut self.gas_at_cut, (execution, state));
+        Some(AmsterdamPart {
+            accesses,
+            execution_gas: execution - execution_before,
+            state_gas: state - state_before,
+        })
+    }
+
     /// Stores the parent's hash, once.
     pub(crate) fn store_parent_hash(&mut self, hash: B256) -> Result<Vec<AccountChange>, SequencerError> {
         self.parent_hash = Some(hash);
         if !self.history_contract {
-            self.executor.parent_hash_is_stored();
+            self.executor.pass_over_parent_hash();
             return Ok(Vec::new());
         }
         let changes = self.executor.store_parent_hash(hash);
@@ -140,6 +164,17 @@ impl OpenBlock {
                 .is_ok()
     }
 
+    /// Whether a transaction that [fits](Self::fits) also fits the block's access list (EIP-7928), whatever it touches. One that
+    /// does not is to be executed here, where it shows what it touches.
+    pub(crate) fn fits_whatever_it_touches(
+        &self,
+        pooled: &PooledTransaction,
+        outstanding: Outstanding,
+    ) -> bool {
+        self.executor
+            .fits_whatever_it_touches(pooled.transaction(), outstanding.promised)
+    }
+
     pub(crate) fn execute(
         &mut self,
         pooled: &PooledTransaction,
@@ -152,18 +187,17 @@ impl OpenBlock {
     fn advance(&mut self, receipt: &Receipt, bytes: usize) {
         self.position.transaction_index += 1;
         self.position.log_index += receipt.logs.len() as u64;
-        self.position.gas_used = self.executor.gas_used();
+        self.position.gas_used = receipt.cumulative_gas_used;
         self.position.blob_gas_used = self.executor.blob_gas_used();
         self.position.transaction_bytes += bytes as u64;
     }
 
-    /// Whether its transactions may be executed by workers that withhold fees: the forks in force clear empty accounts and
-    /// have no access list, and the beneficiary is none that the first fee of nothing would clear.
+    /// Whether its transactions may be executed by workers that withhold fees: the forks in force clear empty accounts, and
+    /// the beneficiary is none that the first fee of nothing would clear.
     pub(crate) fn may_withhold_fees(&self, spec: &ChainSpec) -> Result<bool, SequencerError> {
         let environment = self.environment();
         let beneficiary = self.beneficiary()?;
         Ok(spec.is_shanghai_active_at_timestamp(environment.timestamp)
-            && !spec.is_amsterdam_active_at_timestamp(environment.timestamp)
             && !beneficiary.is_some_and(|account| account.is_empty()))
     }
 
@@ -183,20 +217,28 @@ impl OpenBlock {
         &mut self,
         pooled: &PooledTransaction,
         result: ExecutionResult,
-        mut changes: Vec<AccountChange>,
-        fee: U256,
+        WorkersEffect {
+            mut changes,
+            accesses,
+            fee,
+        }: WorkersEffect,
     ) -> Result<(Receipt, Vec<AccountChange>), SequencerError> {
         let receipt = self
             .executor
             .absorb(pooled.transaction(), result)
             .map_err(|error| self.failed(&error))?;
         self.advance(&receipt, pooled.encoded_len());
-        if !fee.is_zero() {
-            self.beneficiary_balance += fee;
-            let change = AccountChange {
-                balance: Some(self.beneficiary_balance),
-                ..AccountChange::new(self.environment().beneficiary)
-            };
+        self.beneficiary_balance += fee;
+        let change = AccountChange {
+            balance: (!fee.is_zero()).then_some(self.beneficiary_balance),
+            ..AccountChange::new(self.environment().beneficiary)
+        };
+        if let Some(mut accesses) = accesses {
+            // A fee of nothing touches the beneficiary, too.
+            accesses.credit(&change);
+            self.executor.absorb_transaction_accesses(&accesses);
+        }
+        if !change.is_noop() {
             let place = changes.partition_point(|other| other.address < change.address);
             changes.insert(place, change);
         }
@@ -218,7 +260,7 @@ impl OpenBlock {
     /// What follows the last transaction.
     pub(crate) fn finish(&mut self, withdrawals: Option<&[Withdrawal]>) -> Result<BlockEnd, SequencerError> {
         self.executor
-            .finish(withdrawals, &[])
+            .conclude(withdrawals, &[])
             .map_err(|error| SequencerError::Close {
                 number: self.environment().number,
                 reason: error.to_string(),
@@ -232,11 +274,12 @@ impl OpenBlock {
             number: environment.number,
             timestamp: environment.timestamp,
             gas_limit: environment.gas_limit,
-            gas_used: self.position.gas_used,
+            gas_used: self.executor.gas_used(),
             base_fee_per_gas: environment.base_fee_per_gas,
             difficulty: environment.difficulty,
             excess_blob_gas: environment.excess_blob_gas,
             blob_gas_used: environment.excess_blob_gas.map(|_| self.position.blob_gas_used),
+            slot_number: environment.slot_number,
             ..Header::default()
         }
     }

@@ -12,7 +12,6 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use metrics::{Counter, counter};
 use rapid_chain::{Chain, OpenBlock as PublishedBlock, Precedence};
-use rapid_chainspec::EthereumHardforks;
 use rapid_executor::MiniBlockShadow;
 use rapid_primitives::{CommitSequence, SealedMiniBlock};
 use rapid_state::Snapshot;
@@ -51,8 +50,7 @@ pub struct ShadowCounts {
     pub checked: u64,
     /// Of those, with a result that differs from the record: each is an alarm.
     pub mismatches: u64,
-    /// Chosen and not compared: the shadow was busy, the state was gone, or the block is one from Amsterdam on, which cannot be
-    /// taken up in its middle.
+    /// Chosen and not compared: the shadow was busy, or the state was gone.
     pub skipped: u64,
 }
 
@@ -122,10 +120,8 @@ impl ShadowFeed {
         if !self.rate.takes(header.number.0) || header.rewind.is_some() {
             return None;
         }
-        let timestamp = header.environment.timestamp;
         let view = chain.view();
-        let resumable = !chain.spec().is_amsterdam_active_at_timestamp(timestamp);
-        let state = (resumable && !self.samples.is_full())
+        let state = (!self.samples.is_full())
             .then(|| chain.state().pin(view.state.sequence()).ok())
             .flatten();
         let Some(state) = state else {

@@ -142,6 +142,7 @@ fn draft(importer: &Importer, transactions: Vec<TransactionSigned>) -> eyre::Res
         parent_beacon_block_root: Some(B256::ZERO),
         gas_limit_target: parent.header.gas_limit,
         extra_data: Bytes::new(),
+        slot_number: None,
     };
     let environment = next_block_environment(spec, &parent.header, attributes)?;
     let result = BlockResult {

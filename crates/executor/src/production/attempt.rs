@@ -6,11 +6,12 @@ use alloy_consensus::Transaction;
 use alloy_primitives::U256;
 use rapid_chainspec::ChainSpec;
 use rapid_evm::{
-    BlockHashes, Compiler, ExecutionError, Ran, StateDb, TransactionExecutor, account_changes, deposits_of,
+    BlockHashes, Compiler, ExecutionError, Ran, StateDb, TransactionAccesses, TransactionExecutor,
+    account_changes, deposits_of,
 };
 use rapid_primitives::{AccountChange, ReadState};
 use rapid_state::{Commit, Conflict, Credit, Newest, ReadSet, Recording, State, StateKey, Writer};
-use revm::context_interface::result::ExecutionResult;
+use revm::{context_interface::result::ExecutionResult, primitives::hardfork::SpecId};
 
 use super::{
     job::Job,
@@ -135,6 +136,7 @@ impl<H: BlockHashes + Clone + Debug> OnState<H> {
 struct Done {
     result: ExecutionResult,
     changes: Vec<AccountChange>,
+    accesses: Option<Box<TransactionAccesses>>,
     credit: Option<Credit>,
     fee: U256,
     ended: Instant,
@@ -165,6 +167,8 @@ impl<H: BlockHashes + Clone + Debug> OnState<H> {
         Some(Done {
             result: transfer::result(),
             changes: vec![sender],
+            // From Amsterdam on no transfer is done by hand.
+            accesses: None,
             credit: (!value.is_zero()).then_some(Credit {
                 address: to,
                 wei: value,
@@ -189,10 +193,13 @@ impl<H: BlockHashes + Clone + Debug> OnState<H> {
         deposits_of(spec, executor.timestamp(), result.logs())
             .map_err(|error| ExecutionError::InvalidBlock(error.into()))?;
         let changes = account_changes(&journal, executor.fork());
+        let listed = executor.fork().is_enabled_in(SpecId::AMSTERDAM);
+        let accesses = listed.then(|| Box::new(TransactionAccesses::of(&journal)));
         executor.reuse(journal);
         Ok(Done {
             result,
             changes,
+            accesses,
             credit: None,
             fee,
             ended: Instant::now(),
@@ -210,6 +217,7 @@ impl<H: BlockHashes + Clone + Debug> OnState<H> {
         let Done {
             result,
             mut changes,
+            accesses,
             credit,
             fee,
             ended,
@@ -241,6 +249,7 @@ impl<H: BlockHashes + Clone + Debug> OnState<H> {
             sequence,
             result,
             changes,
+            accesses,
             fee,
             nanoseconds: u32::try_from(took).unwrap_or(u32::MAX),
         }));

@@ -1,13 +1,14 @@
 //! What is handed out and what is executed, in numbers.
 
-use alloy_consensus::Transaction;
-use rapid_evm::Promised;
+use rapid_evm::{BlockRules, Promised};
 
 use super::{job::Job, outbox::Executed};
 
 /// Transactions between being handed out and being cut.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Ledger {
+    /// Of the block in execution.
+    rules: BlockRules,
     /// Handed out and not collected.
     pub(crate) in_flight: usize,
     in_flight_gas: Promised,
@@ -18,33 +19,43 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
+    /// Nothing of a block with these rules.
+    pub(crate) fn new(rules: BlockRules) -> Self {
+        Self {
+            rules,
+            in_flight: 0,
+            in_flight_gas: Promised::default(),
+            in_flight_bytes: 0,
+            executed_gas: Promised::default(),
+            executed_bytes: 0,
+        }
+    }
+
     pub(crate) fn handed_out(&mut self, job: &impl Job) {
         self.in_flight += 1;
-        add(&mut self.in_flight_gas, promise_of(job));
+        self.in_flight_gas = self.in_flight_gas.plus(self.most(job));
         self.in_flight_bytes += job.encoded_len();
     }
 
     pub(crate) fn collected(&mut self, job: &impl Job) {
         self.in_flight -= 1;
-        subtract(&mut self.in_flight_gas, promise_of(job));
+        self.in_flight_gas = self.in_flight_gas.minus(self.most(job));
         self.in_flight_bytes -= job.encoded_len();
     }
 
     pub(crate) fn executed<J: Job>(&mut self, executed: &Executed<J>) {
-        add(&mut self.executed_gas, used_by(executed));
+        self.executed_gas = self.executed_gas.plus(self.taken(executed));
         self.executed_bytes += executed.job.encoded_len();
     }
 
     pub(crate) fn cut<J: Job>(&mut self, executed: &Executed<J>) {
-        subtract(&mut self.executed_gas, used_by(executed));
+        self.executed_gas = self.executed_gas.minus(self.taken(executed));
         self.executed_bytes -= executed.job.encoded_len();
     }
 
     /// Promised to those in flight, and used by those that are executed.
     pub(crate) const fn promised(&self) -> Promised {
-        let mut sum = self.in_flight_gas;
-        add(&mut sum, self.executed_gas);
-        sum
+        self.in_flight_gas.plus(self.executed_gas)
     }
 
     pub(crate) const fn bytes(&self) -> usize {
@@ -54,31 +65,16 @@ impl Ledger {
     pub(crate) const fn executed_bytes(&self) -> usize {
         self.executed_bytes
     }
-}
 
-/// What a transaction may take of its block.
-fn promise_of(job: &impl Job) -> Promised {
-    let transaction = job.transaction();
-    Promised {
-        gas: transaction.gas_limit(),
-        blob_gas: transaction.blob_gas_used().unwrap_or_default(),
+    /// What a transaction may take of its block.
+    fn most(&self, job: &impl Job) -> Promised {
+        self.rules.most(job.transaction())
     }
-}
 
-/// What it took.
-fn used_by<J: Job>(executed: &Executed<J>) -> Promised {
-    Promised {
-        gas: executed.result.tx_gas_used(),
-        blob_gas: executed.job.transaction().blob_gas_used().unwrap_or_default(),
+    /// What it took.
+    fn taken<J: Job>(&self, executed: &Executed<J>) -> Promised {
+        let accesses = executed.accesses.as_ref().map_or(0, |accesses| accesses.len());
+        self.rules
+            .taken(executed.job.transaction(), executed.result.gas(), accesses)
     }
-}
-
-const fn add(sum: &mut Promised, more: Promised) {
-    sum.gas = sum.gas.saturating_add(more.gas);
-    sum.blob_gas += more.blob_gas;
-}
-
-const fn subtract(sum: &mut Promised, less: Promised) {
-    sum.gas -= less.gas;
-    sum.blob_gas -= less.blob_gas;
 }

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use alloy_primitives::U256;
-use rapid_evm::ExecutionError;
+use rapid_evm::{ExecutionError, TransactionAccesses};
 use rapid_primitives::{AccountChange, CommitSequence};
 use rapid_state::StateKey;
 use revm::context_interface::result::ExecutionResult;
@@ -24,6 +24,9 @@ pub struct Executed<J> {
     pub result: ExecutionResult,
     /// What it changed, the fee left out.
     pub changes: Vec<AccountChange>,
+    /// What it touched, the beneficiary left out; `None` before Amsterdam. On the heap, as what has none should not be larger
+    /// for it.
+    pub accesses: Option<Box<TransactionAccesses>>,
     /// What the beneficiary is owed for it in wei.
     pub fee: U256,
     /// How long its last execution took.

@@ -9,9 +9,9 @@ use std::{
 };
 
 use alloy_primitives::{Address, U256};
-use rapid_evm::{BlockExecutor, Compiler, NoBlockHashes, StateDb};
+use rapid_evm::{BlockAccesses, BlockExecutor, Compiler, NoBlockHashes, StateDb};
 use rapid_executor::{Class, Executed, Job, Production, ProductionConfig, ProductionParts, StopReason};
-use rapid_primitives::{AccountChange, ReadState, Receipt, TransactionSigned};
+use rapid_primitives::{AccessListMerger, AccountChange, ReadState, Receipt, TransactionSigned};
 use rapid_state::{Newest, State};
 
 use crate::{
@@ -50,6 +50,8 @@ struct Producer<'a> {
     made: Vec<Made>,
     refused: Vec<Signed>,
     alone: usize,
+    /// What was touched until the last cut.
+    touched: AccessListMerger,
 }
 
 impl<'a> Producer<'a> {
@@ -74,6 +76,7 @@ impl<'a> Producer<'a> {
             made: Vec::new(),
             refused: Vec::new(),
             alone: 0,
+            touched: AccessListMerger::default(),
         };
         producer.settle_fees();
         producer
@@ -118,6 +121,10 @@ impl<'a> Producer<'a> {
             assert!(executed.sequence <= version);
             self.absorb(executed);
         }
+        let touched = self.block.take_accesses();
+        touched
+            .into_iter()
+            .for_each(|accesses| self.touched.push(accesses.finish()));
     }
 
     fn absorb(&mut self, executed: Executed<Signed>) {
@@ -125,16 +132,22 @@ impl<'a> Producer<'a> {
             job,
             result,
             mut changes,
+            accesses,
             fee,
             ..
         } = executed;
         let receipt = self.block.absorb(job.transaction(), result).unwrap();
-        if !fee.is_zero() {
-            self.fees += fee;
-            changes.push(AccountChange {
-                balance: Some(self.fees),
-                ..AccountChange::new(self.bed.environment.beneficiary)
-            });
+        self.fees += fee;
+        let change = AccountChange {
+            balance: (!fee.is_zero()).then_some(self.fees),
+            ..AccountChange::new(self.bed.environment.beneficiary)
+        };
+        if let Some(mut accesses) = accesses {
+            accesses.credit(&change);
+            self.block.absorb_transaction_accesses(&accesses);
+        }
+        if !change.is_noop() {
+            changes.push(change);
             changes.sort_by_key(|change| change.address);
         }
         self.made.push(Made {
@@ -186,8 +199,8 @@ fn sorted(mut changes: Vec<AccountChange>) -> Vec<AccountChange> {
 }
 
 /// Executes what was made again in its order, and compares everything.
-fn assert_serial(seed: u64, producer: &Producer<'_>, count: u64) {
-    let again = random_block(seed, Fork::Osaka, count);
+fn assert_serial(seed: u64, fork: Fork, producer: &Producer<'_>, count: u64) {
+    let again = random_block(seed, fork, count);
     again.parent.adopt(&again.state).unwrap();
     let mut block = one_after_the_other(&again, &again.state);
     for (index, made) in producer.made.iter().enumerate() {
@@ -200,6 +213,13 @@ fn assert_serial(seed: u64, producer: &Producer<'_>, count: u64) {
             "seed {seed}, changes {index}"
         );
     }
+    let touched = block.take_accesses().map(BlockAccesses::finish);
+    assert_eq!(
+        producer.touched.clone().finish(),
+        touched.unwrap_or_default(),
+        "seed {seed}"
+    );
+    assert_eq!(producer.block.gas_used(), block.gas_used(), "seed {seed}");
     let (found, expected) = (producer.state.newest(), again.state.newest());
     for change in producer.made.iter().flat_map(|made| &made.changes) {
         let address = change.address;
@@ -220,10 +240,19 @@ fn assert_serial(seed: u64, producer: &Producer<'_>, count: u64) {
 
 #[test]
 fn the_order_of_the_commits_gives_the_same_one_after_the_other() {
+    produce_and_compare(Fork::Osaka, 120);
+}
+
+#[test]
+fn with_access_lists_it_does_so_too() {
+    produce_and_compare(Fork::Amsterdam, 80);
+}
+
+fn produce_and_compare(fork: Fork, blocks: u64) {
     const COUNT: u64 = 120;
     let (mut made, mut refused, mut alone) = (0, 0, 0);
-    for seed in seeds(120) {
-        let bed = random_block(seed, Fork::Osaka, COUNT);
+    for seed in seeds(blocks) {
+        let bed = random_block(seed, fork, COUNT);
         let workers = 1 + seed as usize % 8;
         let mut producer = Producer::new(&bed, workers);
         for (transaction, sender) in bed.transactions.iter().zip(&bed.senders) {
@@ -238,7 +267,7 @@ fn the_order_of_the_commits_gives_the_same_one_after_the_other() {
             COUNT as usize,
             "seed {seed}"
         );
-        assert_serial(seed, &producer, COUNT);
+        assert_serial(seed, fork, &producer, COUNT);
         made += producer.made.len();
         refused += producer.refused.len();
         alone += producer.alone;

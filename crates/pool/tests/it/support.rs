@@ -265,6 +265,7 @@ pub(crate) fn mini_block_of(
             .collect(),
         receipts: vec![receipt; transactions.len()],
         diff: diff.finish(),
+        amsterdam: None,
     };
     MiniBlock {
         body,

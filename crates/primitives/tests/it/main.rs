@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod access;
+
 use std::collections::BTreeMap;
 
 use alloy_consensus::{SignableTransaction, TxEip1559, TxLegacy, TxType};
@@ -209,6 +211,7 @@ fn sample(number: u64, parent: Option<[u8; 32]>, closes: bool, changes: &[Vec<Ac
             .collect(),
         transactions,
         diff: builder.finish(),
+        amsterdam: None,
     };
     mini_block
 }

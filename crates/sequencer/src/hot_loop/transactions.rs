@@ -18,7 +18,7 @@ use crate::{
     BlockPolicy, Host, SequencerError,
     cut::CutReason,
     discard::discard_reason,
-    open_block::{OpenBlock, Outstanding},
+    open_block::{OpenBlock, Outstanding, WorkersEffect},
 };
 
 /// Transactions held for the parent's hash before the loop waits for it: more would only queue up memory.
@@ -80,7 +80,9 @@ impl<C: Host> HotLoop<C> {
             return self.take_in_next_block(transaction);
         }
         match (way, &mut self.workers) {
-            (Way::Parallel, Some(workers)) => workers.hand_out(transaction, block),
+            (Way::Parallel, Some(workers)) if block.fits_whatever_it_touches(&transaction, outstanding) => {
+                workers.hand_out(transaction, block)
+            }
             _ => {
                 self.settle()?;
                 self.execute(&transaction)
@@ -105,6 +107,7 @@ impl<C: Host> HotLoop<C> {
                 self.cut_if_full()
             }
             Err(ExecutionError::ParentHashPending(_)) => self.hold(Arc::clone(transaction)),
+            Err(ExecutionError::AccessesExhausted { .. }) => self.take_in_next_block(Arc::clone(transaction)),
             Err(ExecutionError::State(_) | ExecutionError::Fatal(_)) if !self.control.is_stopping() => {
                 Err(self.broken(transaction))
             }
@@ -250,10 +253,16 @@ impl<C: Host> HotLoop<C> {
                 job: PoolJob(transaction),
                 result,
                 changes,
+                accesses,
                 fee,
                 ..
             } = executed;
-            let (receipt, changes) = block.absorb(&transaction, result, changes, fee)?;
+            let effect = WorkersEffect {
+                changes,
+                accesses,
+                fee,
+            };
+            let (receipt, changes) = block.absorb(&transaction, result, effect)?;
             self.gathered.changed(block.access_index(), changes);
             self.gathered.receipts.push(receipt);
             self.gathered.bytes += transaction.encoded_len();

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use alloy_eip7928::AccountChanges;
 use alloy_eips::eip2935::HISTORY_STORAGE_ADDRESS;
 use alloy_primitives::{Address, KECCAK256_EMPTY};
 use rapid_chain::{Chain, OpenBlock as PublishedBlock};
 use rapid_evm::{BlockExecutor, Compiler, ExecutionError, StateDb};
-use rapid_primitives::{AccountChange, DiffBuilder, ReadState, Receipt};
+use rapid_primitives::{AccountChange, DiffBuilder, MiniBlockBody, ReadState, Receipt};
 use rapid_state::{Draft, Snapshot, VersionGone};
 
 use super::Sample;
@@ -45,6 +46,23 @@ pub(super) enum Disagreement {
     /// The diff differs in what became of accounts.
     #[error("the fates of accounts differ")]
     Fates,
+    /// What it adds to the gas of its block differs (EIP-8037).
+    #[error("execution and growth of the state used {executed:?} gas, published were {published:?}")]
+    Gas {
+        /// The reference's: execution, state.
+        executed: (u64, u64),
+        /// The record's.
+        published: (u64, u64),
+    },
+    /// What it adds to the access list of its block differs (EIP-7928).
+    #[error("what was touched of account {address} differs")]
+    Accesses {
+        /// The first such account.
+        address: Address,
+    },
+    /// The record says nothing about accesses, and is to, or the other way round.
+    #[error("accesses are said or left out where they are not to be")]
+    AccessesPresence,
     /// The requests of the block differ (EIP-7685).
     #[error("the execution requests differ")]
     Requests,
@@ -59,7 +77,8 @@ pub(super) enum Disagreement {
     Panicked,
 }
 
-/// Executes a mini-block again and compares receipts with their gas and logs, diff, requests, and the state after it.
+/// Executes a mini-block again and compares receipts with their gas and logs, diff, requests, from Amsterdam on what it touched
+/// and its gas in two dimensions, and the state after it.
 ///
 /// The whole mini-block: system calls before the first transaction and after the last one included. The hash of the parent,
 /// which may have been stored between any two transactions, is stored before all of them here: it makes no difference, since
@@ -72,28 +91,27 @@ pub(super) fn recheck(chain: &Chain, sample: &Sample) -> Result<(), Disagreement
         again.execute(sample, position)?;
     }
     again.close(sample)?;
-    let diff = again.diff.finish();
-    let differing = (diff.accounts.iter())
-        .zip(&published.diff.accounts)
-        .find(|(executed, published)| executed != published)
-        .map(|(executed, published)| executed.address.min(published.address));
-    if let Some(address) = differing {
+    let diff = std::mem::take(&mut again.diff).finish();
+    if let Some(address) = first_difference(&diff.accounts, &published.diff.accounts) {
         return Err(Disagreement::Diff { address });
-    }
-    let in_both = diff.accounts.len().min(published.diff.accounts.len());
-    let beyond = diff
-        .accounts
-        .get(in_both)
-        .or_else(|| published.diff.accounts.get(in_both));
-    if let Some(account) = beyond {
-        return Err(Disagreement::Diff {
-            address: account.address,
-        });
     }
     if diff.fates != published.diff.fates {
         return Err(Disagreement::Fates);
     }
+    again.compare_amsterdam(published)?;
     compare_states(&again.executor.into_state(), &sample.after, &diff.collapse())
+}
+
+/// The first account that is not in both as it is in the other; both are sorted.
+fn first_difference(executed: &[AccountChanges], published: &[AccountChanges]) -> Option<Address> {
+    let differing = executed
+        .iter()
+        .zip(published)
+        .find(|(executed, published)| executed != published)
+        .map(|(executed, published)| executed.address.min(published.address));
+    let in_both = executed.len().min(published.len());
+    let beyond = executed.get(in_both).or_else(|| published.get(in_both));
+    differing.or_else(|| beyond.map(|account| account.address))
 }
 
 /// The block in execution, from where the mini-block begins.
@@ -102,6 +120,8 @@ struct Again {
     diff: DiffBuilder,
     /// Block access index of what is executed next.
     index: u64,
+    /// What the mini-blocks before it spent on execution and growth of the state.
+    gas_before: (u64, u64),
 }
 
 impl Again {
@@ -115,6 +135,7 @@ impl Again {
             executor,
             diff: DiffBuilder::new(),
             index: 0,
+            gas_before: (0, 0),
         };
         // Only at the opening of the block does it count whether the history contract is there.
         let mut history_contract = has_code(&sample.before, &HISTORY_STORAGE_ADDRESS)?;
@@ -132,9 +153,11 @@ impl Again {
                 again.resume(earlier, header.position.blob_gas_used)?;
             }
         }
-        if earlier.is_some_and(|earlier| earlier.parent_hash.is_some()) || !history_contract {
+        if earlier.is_some_and(|earlier| earlier.parent_hash.is_some()) {
+            again.executor.parent_hash_is_stored();
+        } else if !history_contract {
             if header.block_parent_hash.is_some() {
-                again.executor.parent_hash_is_stored();
+                again.executor.pass_over_parent_hash();
             }
         } else if let Some(hash) = header.block_parent_hash {
             let changes = again
@@ -148,14 +171,32 @@ impl Again {
     }
 
     fn resume(&mut self, earlier: &PublishedBlock, blob_gas_used: u64) -> Result<(), Disagreement> {
-        let receipts: Vec<Receipt> = earlier
-            .mini_blocks
-            .iter()
-            .flat_map(|mini_block| mini_block.body().receipts.iter().cloned())
-            .collect();
+        let bodies = earlier.mini_blocks.iter().map(|mini_block| mini_block.body());
         self.executor
-            .resume(&receipts, blob_gas_used)
-            .map_err(|error| fails(0, error))
+            .resume(bodies, blob_gas_used)
+            .map_err(|error| fails(0, error))?;
+        self.gas_before = self.executor.gas_dimensions();
+        Ok(())
+    }
+
+    /// Compares what the mini-block adds to what the header of its block says from Amsterdam on.
+    fn compare_amsterdam(&mut self, published: &MiniBlockBody) -> Result<(), Disagreement> {
+        let (executed, published_list) = match (self.executor.take_accesses(), published.access_list()) {
+            (None, None) => return Ok(()),
+            (Some(executed), Some(published)) => (executed.finish(), published),
+            _ => return Err(Disagreement::AccessesPresence),
+        };
+        if let Some(address) = first_difference(&executed, &published_list) {
+            return Err(Disagreement::Accesses { address });
+        }
+        let (execution, state) = self.executor.gas_dimensions();
+        let executed = (execution - self.gas_before.0, state - self.gas_before.1);
+        let delta = published.amsterdam.as_ref();
+        let published = delta.map_or((0, 0), |delta| (delta.execution_gas, delta.state_gas));
+        match executed == published {
+            true => Ok(()),
+            false => Err(Disagreement::Gas { executed, published }),
+        }
     }
 
     fn execute(&mut self, sample: &Sample, position: usize) -> Result<(), Disagreement> {
@@ -185,7 +226,7 @@ impl Again {
         let index = self.index;
         let end = self
             .executor
-            .finish(close.withdrawals.as_deref(), &[])
+            .conclude(close.withdrawals.as_deref(), &[])
             .map_err(|error| fails(index, error))?;
         self.push(&end.changes);
         if end.requests != close.requests {

@@ -4,13 +4,15 @@ use std::time::Instant;
 
 use alloy_consensus::{SignableTransaction, TxEip1559};
 use alloy_eips::Encodable2718;
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address, hex};
 use alloy_signer::SignerSync;
 use alloy_signer_local::{MnemonicBuilder, PrivateKeySigner, coins_bip39::English};
 use rapid_chain::ChainConfig;
 use rapid_chainspec::{ChainSpec, DEV_MNEMONIC};
 use rapid_pool::{DecodeLimits, PooledTransaction, decode_and_recover};
-use rapid_primitives::{BlockClose, BlockPosition, MiniBlock, MiniBlockNumber, TransactionSigned};
+use rapid_primitives::{
+    AccessDelta, BlockClose, BlockPosition, MiniBlock, MiniBlockNumber, TransactionSigned,
+};
 use tempfile::TempDir;
 
 use super::*;
@@ -67,10 +69,28 @@ impl Wallet {
 
 impl Bed {
     fn new() -> Self {
+        Self::on(ChainSpec::dev())
+    }
+
+    /// On a chain that begins with Amsterdam.
+    fn amsterdam() -> Self {
+        let mut genesis = ChainSpec::realtime().genesis().clone();
+        genesis.config.amsterdam_time = Some(0);
+        // Of builders (EIP-8282).
+        for predeploy in [
+            address!("0x0000BFF46984E3725691FA540A8C7589300D8282"),
+            address!("0x000064D678505AD48F8CCB093BC65613800E8282"),
+        ] {
+            genesis.alloc.entry(predeploy).or_default().code = Some(Bytes::from_static(&[0]));
+        }
+        Self::on(ChainSpec::from_genesis(genesis).unwrap())
+    }
+
+    fn on(spec: ChainSpec) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut config = ChainConfig::new(directory.path().to_owned());
         config.log.min_free_bytes = 0;
-        let spec = Arc::new(ChainSpec::dev());
+        let spec = Arc::new(spec);
         let chain = Chain::open(Arc::clone(&spec), &config).unwrap().chain;
         let environment = chain
             .simulation_environment(&chain.view(), 1_900_000_000)
@@ -150,6 +170,7 @@ impl Bed {
             position: self.from,
             close,
             content: std::mem::take(&mut self.gathered),
+            amsterdam: self.block.take_amsterdam_part(),
             version,
             cut_at: Instant::now(),
         };
@@ -195,7 +216,11 @@ impl Sample {
 
 #[test]
 fn honest_mini_blocks_of_a_whole_block_are_passed() {
-    let mut bed = Bed::new();
+    pass_a_whole_block(Bed::new());
+    pass_a_whole_block(Bed::amsterdam());
+}
+
+fn pass_a_whole_block(mut bed: Bed) {
     bed.transfer(1);
     let first = bed.cut(None);
     bed.transfer(2);
@@ -225,10 +250,31 @@ fn honest_mini_blocks_of_a_whole_block_are_passed() {
 
 #[test]
 fn a_block_that_is_one_mini_block_without_transactions_is_passed() {
-    let mut bed = Bed::new();
+    for mut bed in [Bed::new(), Bed::amsterdam()] {
+        bed.store_parent_hash();
+        let only = bed.close();
+        recheck(&bed.chain, &only).unwrap();
+    }
+}
+
+#[test]
+fn what_is_wrong_about_accesses_is_found() {
+    let mut bed = Bed::amsterdam();
+    bed.transfer(1);
     bed.store_parent_hash();
-    let only = bed.close();
-    recheck(&bed.chain, &only).unwrap();
+    let _ = bed.cut(None);
+    bed.transfer(2);
+    bed.deploy_and_call();
+    let honest = bed.close();
+    recheck(&bed.chain, &honest).unwrap();
+    let found = |change: fn(&mut MiniBlock)| recheck(&bed.chain, &honest.with(change)).unwrap_err();
+    let nothing =
+        found(|mini_block| mini_block.body.amsterdam.as_mut().unwrap().accesses = AccessDelta::default());
+    assert!(matches!(nothing, Disagreement::Accesses { .. }), "{nothing}");
+    let gas = found(|mini_block| mini_block.body.amsterdam.as_mut().unwrap().state_gas += 1);
+    assert!(matches!(gas, Disagreement::Gas { .. }), "{gas}");
+    let missing = found(|mini_block| mini_block.body.amsterdam = None);
+    assert!(matches!(missing, Disagreement::AccessesPresence), "{missing}");
 }
 
 /// What is changed in a record, and how.

@@ -208,7 +208,11 @@ impl Wallet {
     }
 
     pub(crate) fn create(&mut self, init_code: Bytes) -> TransactionSigned {
-        self.sign(TxKind::Create, U256::ZERO, init_code, 1_000_000)
+        self.create_with_gas(init_code, 1_000_000)
+    }
+
+    pub(crate) fn create_with_gas(&mut self, init_code: Bytes, gas_limit: u64) -> TransactionSigned {
+        self.sign(TxKind::Create, U256::ZERO, init_code, gas_limit)
     }
 
     pub(crate) fn sign(

@@ -12,7 +12,7 @@ use rapid_sequencer::{SequencerConfig, WorkersUse};
 use crate::bed::{Bed, Wallet, chain_config, interval_blocks};
 
 /// Deploys what follows: a contract of at most 32 bytes.
-fn init_code(code: &[u8]) -> Bytes {
+pub(crate) fn init_code(code: &[u8]) -> Bytes {
     let mut init = vec![0x5f + code.len() as u8];
     init.extend_from_slice(code);
     // mstore(0, code), return its bytes.
@@ -52,7 +52,7 @@ fn always(workers: usize, blocks: Duration) -> SequencerConfig {
 }
 
 /// Imports every block of a stopped node into another one, which executes them in order.
-fn assert_reproducible(bed: &Bed) {
+pub(crate) fn assert_reproducible(bed: &Bed) {
     let dir = tempfile::tempdir().unwrap();
     let opened = Chain::open(bed.spec.clone(), &chain_config(&dir)).unwrap();
     let mut importer = Importer::new(opened).unwrap();
