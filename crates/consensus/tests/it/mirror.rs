@@ -145,6 +145,7 @@ fn build(case: &Case) -> Built {
         parent_beacon_block_root: spec.is_cancun_active_at_timestamp(1001).then_some(case.seed),
         gas_limit_target: case.gas_limit_target,
         extra_data: Bytes::from_static(b"mirror"),
+        slot_number: None,
     };
     let environment: BlockEnvironment =
         next_block_environment(&spec, &parent, attributes).expect("the attributes fit the fork");
