@@ -11,7 +11,7 @@ use alloy_primitives::{Address, U256};
 use rapid_evm::{BlockHashes, ExecutionError, Ran, TransactionExecutor, account_changes};
 use rapid_primitives::{Account, AccountChange};
 use rapid_state::{DraftReader, VersionGone, prefetch};
-use parking_lot::Mutex;
+use rapid_sync::Mutex;
 use revm::{context_interface::result::ExecutionResult, state::EvmState};
 
 use crate::{

@@ -51,7 +51,7 @@ mod workers;
 pub use block_hint::{BlockHint, HintError};
 pub use config::{ExecutorConfig, ExecutorMode, MiniBlockShadow, PinningMode, WORKERS_MAX, WorkerCount};
 pub use production::{
-    Alone, CLASSES, Class, Efficiency, Executed, Job, Production, ProductionConfig, ProductionParts, StopReason,
+    CLASSES, Class, Efficiency, Executed, Job, Production, ProductionConfig, ProductionParts, StopReason,
     Stopped, Way,
 };
 pub use validation::{AccessListDigest, HintVerdict, Validated, ValidationError, ValidationInput, validate};

@@ -1,9 +1,10 @@
 //! Handing transactions out: how many at a time, and to whom.
 
-use std::{collections::VecDeque, time::Instant};
+use std::collections::VecDeque;
 
 use alloy_primitives::Address;
 use rapid_evm::Promised;
+use rapid_sync::{CHECKED, now};
 
 use super::{
     Class, Job, Production,
@@ -15,7 +16,7 @@ use super::{
 
 /// Transactions that workers have at a time, for each of them: enough that none waits for the thread that hands out, few enough
 /// that what is urgent is not behind many.
-pub(super) const HANDED_OUT_PER_WORKER: usize = 32;
+pub(super) const HANDED_OUT_PER_WORKER: usize = if CHECKED { 2 } else { 32 };
 
 /// Classes that may be handed out beyond that, as many again: what is urgent does not wait for room.
 const URGENT_CLASSES: usize = 2;
@@ -68,7 +69,7 @@ impl<J: Job> Production<J> {
             return;
         }
         if self.ledger.in_flight == 0 {
-            self.efficiency.busy(Instant::now());
+            self.efficiency.busy(now());
         }
         self.ledger.handed_out(&job);
         let task = Task { job, class };

@@ -229,7 +229,6 @@ impl<C: Host> HotLoop<C> {
                 tracing::error!(target: "reth::sequencer", reason, "A worker's EVM failed");
                 return Err(self.broken(&transaction));
             }
-            StopReason::Alone(_) => unreachable!("production keeps those until they may run"),
         }
         Ok(())
     }
