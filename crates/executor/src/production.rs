@@ -11,6 +11,7 @@
 //!
 //! What cannot run beside others is given back to run alone: [`Stopped`] says why.
 
+mod alone;
 mod attempt;
 mod batch;
 mod contention;
@@ -41,7 +42,6 @@ mod worker;
 
 use std::{collections::VecDeque, fmt::Debug, sync::Arc};
 
-use alloy_primitives::map::AddressMap;
 use rapid_chainspec::ChainSpec;
 use rapid_evm::Compiler;
 use rapid_primitives::BlockEnvironment;
@@ -52,6 +52,7 @@ pub use efficiency::{Efficiency, Way};
 pub use job::{CLASSES, Class, Job};
 pub use outbox::{Executed, StopReason, Stopped};
 
+use alone::Alone;
 use batch::OpenBatch;
 use ledger::Ledger;
 use metrics::Metrics;
@@ -102,9 +103,7 @@ pub struct Production<J> {
     outcomes: Vec<Outcome<J>>,
     lost: Vec<Lost<J>>,
     stopped: VecDeque<Stopped<J>>,
-    alone: VecDeque<J>,
-    /// Later transactions of those who wait to run alone: as many as whoever hands out may have of one sender.
-    behind_alone: AddressMap<Vec<(J, Class)>>,
+    alone: Alone<J>,
     router: Router<J>,
     efficiency: Efficiency,
     metrics: Metrics,
@@ -123,6 +122,7 @@ impl<J: Job> Production<J> {
         self.state.withhold_for(environment.beneficiary);
         self.shared.enter_block(environment, pending_parent);
         self.router.decay();
+        self.alone.decay();
     }
 
     /// The parent's hash is known, and what it changes is in the state.

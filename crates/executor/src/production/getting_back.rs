@@ -71,8 +71,7 @@ impl<J: Job> Production<J> {
             Obstacle::Alone(why) => {
                 self.metrics.alone[why as usize].increment(1);
                 let behind = behind.into_iter().map(|task| (task.job, task.class));
-                self.behind_alone.insert(sender, behind.collect());
-                self.alone.push_back(stop.job);
+                self.alone.add(stop.job, behind);
             }
             Obstacle::Stops(reason) => self.stopped.push_back(Stopped {
                 job: stop.job,
@@ -107,15 +106,15 @@ impl<J: Job> Production<J> {
         self.alone.len()
     }
 
-    /// Takes the next of them. The caller executes it itself, while the workers are [quiet](Self::is_quiet) and what was
+    /// Takes the next of them: whose sender was let run least. The caller executes it itself, while the workers are [quiet](Self::is_quiet) and what was
     /// executed is [cut](Self::cut), and tells [what became of it](Self::ran_alone).
     pub fn next_alone(&mut self) -> Option<J> {
-        self.alone.pop_front()
+        self.alone.next()
     }
 
     /// Later transactions of a sender whose transaction ran alone, by nonce, to be handed out or given back.
     #[must_use]
     pub fn ran_alone(&mut self, sender: Address) -> Vec<(J, Class)> {
-        self.behind_alone.remove(&sender).unwrap_or_default()
+        self.alone.take_behind(&sender)
     }
 }

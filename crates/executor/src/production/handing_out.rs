@@ -63,11 +63,10 @@ impl<J: Job> Production<J> {
     /// Hands a transaction to the workers. Those of one sender are to be handed out by nonce. Some are kept back until there
     /// are more of them, at most until the next call of anything else.
     pub fn hand_out(&mut self, job: J, class: Class) {
-        let sender = job.sender();
-        if let Some(behind) = self.behind_alone.get_mut(&sender) {
-            behind.push((job, class));
+        let Some(job) = self.alone.keep_behind(job, class) else {
             return;
-        }
+        };
+        let sender = job.sender();
         if self.ledger.in_flight == 0 {
             self.efficiency.busy(now());
         }

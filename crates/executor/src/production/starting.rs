@@ -2,7 +2,6 @@
 
 use std::{collections::VecDeque, fmt::Debug, io, sync::Arc};
 
-use alloy_primitives::map::AddressMap;
 use rapid_chainspec::ChainSpec;
 use rapid_evm::BlockHashes;
 use rapid_state::State;
@@ -10,6 +9,7 @@ use rapid_sync::{Parker, thread};
 
 use super::{
     Efficiency, Job, Production, ProductionConfig, ProductionParts,
+    alone::Alone,
     attempt::{Attempts, OnState},
     batch::OpenBatch,
     contention::LANES_MAX,
@@ -101,8 +101,7 @@ impl<J: Job> Production<J> {
             outcomes: Vec::new(),
             lost: Vec::new(),
             stopped: VecDeque::new(),
-            alone: VecDeque::new(),
-            behind_alone: AddressMap::default(),
+            alone: Alone::default(),
             router: Router::new(workers),
             efficiency: Efficiency::of(workers),
             metrics: Metrics::new(),
