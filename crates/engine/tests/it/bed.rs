@@ -1,11 +1,15 @@
 //! An engine with a pool, and what a consensus client does to it.
 
+use std::sync::Arc;
+
 use alloy_primitives::B256;
 use alloy_rpc_types_engine::{
     ForkchoiceState, ForkchoiceUpdated, PayloadAttributes, PayloadStatus, PayloadStatusEnum,
 };
-use rapid_chain::Chain;
+use rapid_chain::{Chain, ExecutionMode};
+use rapid_chainspec::ChainSpec;
 use rapid_engine::{Engine, EngineError, ForkchoiceUpdate, ForkchoiceVersion, NewPayload};
+use rapid_evm::environment_of_header;
 use rapid_pool::{HeadInfo, Pool, PoolConfig};
 use rapid_primitives::Block;
 use tokio::runtime::Runtime;
@@ -41,9 +45,18 @@ impl From<PayloadStatus> for Status {
 
 impl Bed {
     pub(crate) fn new() -> Self {
-        let (opened, directory) = open();
+        Self::on(Arc::new(ChainSpec::dev()), ExecutionMode::Sequential)
+    }
+
+    /// Of another chain, whose blocks are executed in this way.
+    pub(crate) fn on(spec: Arc<ChainSpec>, execution: ExecutionMode) -> Self {
+        let (opened, directory) = open(spec, execution);
         let chain = opened.chain.clone();
-        let environment = chain.simulation_environment(&chain.view(), 0).unwrap();
+        let view = chain.view();
+        // Where no block can be made on the head, its own will do.
+        let environment = chain
+            .simulation_environment(&view, 0)
+            .unwrap_or_else(|_| environment_of_header(&view.head.header));
         let head = HeadInfo::of(chain.spec(), &environment);
         let pool = Pool::new(PoolConfig::new(chain.spec().chain_id()), &head);
         Self {
