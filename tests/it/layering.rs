@@ -6,7 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Every crate and its layer. A crate depends on lower layers only.
 const LAYERS: &[(u8, &[&str])] = &[
-    (0, &["rapid-primitives", "rapid-keccak", "rapid-chainspec"]),
+    (
+        0,
+        &[
+            "rapid-sync",
+            "rapid-primitives",
+            "rapid-keccak",
+            "rapid-chainspec",
+        ],
+    ),
     (
         1,
         &[
@@ -49,6 +57,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
 
 /// Crates without I/O: no asynchronous runtime, no sockets.
 const PURE: &[&str] = &[
+    "rapid-sync",
     "rapid-primitives",
     "rapid-keccak",
     "rapid-state",

@@ -8,17 +8,18 @@ use std::{
 
 use alloy_consensus::Transaction;
 use alloy_primitives::{Address, U256};
-use parking_lot::Mutex;
 use rapid_evm::{BlockHashes, ExecutionError, Ran, TransactionExecutor, account_changes};
 use rapid_primitives::{Account, AccountChange};
 use rapid_state::{DraftReader, VersionGone, prefetch};
+use rapid_sync::Mutex;
 use revm::{context_interface::result::ExecutionResult, state::EvmState};
 
 use crate::{
     ahead::Ahead,
+    block_hint::HintKind,
     claims::Agreement,
     hinted_state::{HintedState, KeyId, Reads},
-    hints::{HintKind, Hints},
+    hints::Hints,
     schedule::Schedule,
     transfer::{self, TransferRules, may_receive},
     validation::ValidationInput,

@@ -9,10 +9,12 @@ use rapid_state::{Draft, DraftReader, StateKey, VersionGone};
 
 use crate::{
     attempt::{Attempt, Effect, Outcome, index_of},
+    block_hint::HintKind,
     claims::Agreement,
+    hinted_block::accessed,
     hinted_state::Reads,
-    hints::{HintKind, Hints},
-    validation::{ValidationError, accessed},
+    hints::Hints,
+    validation::ValidationError,
 };
 
 /// Results made in vain after which the others are told to end, if they were more than those that counted. What a lie costs is

@@ -33,9 +33,11 @@
 
 mod ahead;
 mod attempt;
+mod block_hint;
 mod claim;
 mod claims;
 mod config;
+mod hinted_block;
 mod hinted_state;
 mod hints;
 mod in_order;
@@ -47,11 +49,11 @@ mod transfer;
 mod validation;
 mod workers;
 
+pub use block_hint::{BlockHint, HintError};
 pub use config::{ExecutorConfig, ExecutorMode, MiniBlockShadow, PinningMode, WORKERS_MAX, WorkerCount};
-pub use hints::{BlockHint, HintError};
 pub use production::{
-    Alone, CLASSES, Class, Efficiency, Executed, Job, Production, ProductionConfig, ProductionParts,
-    StopReason, Stopped, Way,
+    CLASSES, Class, Efficiency, Executed, Job, Production, ProductionConfig, ProductionParts, StopReason,
+    Stopped, Way,
 };
 pub use validation::{AccessListDigest, HintVerdict, Validated, ValidationError, ValidationInput, validate};
 pub use workers::{Pinning, Workers, WorkersError};

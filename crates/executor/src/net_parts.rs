@@ -6,9 +6,9 @@ use std::{
 };
 
 use alloy_eip7928::AccountChanges;
-use parking_lot::Mutex;
 use rapid_primitives::{AccountChange, collapse_between, collapse_slots};
 use rapid_state::{DraftPart, DraftParts, DraftReader, VersionGone};
+use rapid_sync::Mutex;
 
 /// Slots and accounts in a piece: enough that taking one costs nothing beside it, few enough that the last is short.
 const PIECE_LEN: usize = 256;

@@ -11,6 +11,7 @@
 //!
 //! What cannot run beside others is given back to run alone: [`Stopped`] says why.
 
+mod alone;
 mod attempt;
 mod batch;
 mod contention;
@@ -18,44 +19,48 @@ mod efficiency;
 mod getting_back;
 mod handing_out;
 mod injector;
+#[cfg(all(test, shuttle))]
+mod interleavings;
 mod job;
 mod lane;
 mod ledger;
 mod length;
 mod metrics;
+#[cfg(all(test, any(loom, shuttle)))]
+mod model;
 mod outbox;
 mod route;
 mod senders;
 mod shared;
-#[cfg(test)]
+mod starting;
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;
 mod waiting;
+#[cfg(all(test, loom))]
+mod weak_orders;
 mod worker;
 
-use std::{collections::VecDeque, fmt::Debug, io, sync::Arc, thread::JoinHandle};
+use std::{collections::VecDeque, fmt::Debug, sync::Arc};
 
-use alloy_primitives::map::AddressMap;
-use crossbeam_utils::sync::Parker;
 use rapid_chainspec::ChainSpec;
-use rapid_evm::{BlockHashes, BlockRules, Compiler};
+use rapid_evm::{BlockRules, Compiler};
 use rapid_primitives::BlockEnvironment;
 use rapid_state::State;
+use rapid_sync::{Parker, thread::JoinHandle};
 
 pub use efficiency::{Efficiency, Way};
 pub use job::{CLASSES, Class, Job};
-pub use outbox::{Alone, Executed, StopReason, Stopped};
+pub use outbox::{Executed, StopReason, Stopped};
 
-use attempt::OnState;
+use alone::Alone;
 use batch::OpenBatch;
-use handing_out::HANDED_OUT_PER_WORKER;
-use injector::{Injector, OWN};
 use ledger::Ledger;
 use metrics::Metrics;
 use outbox::{Lost, Outcome};
 use route::Router;
 use senders::Senders;
 use shared::Shared;
-use worker::{Own, Waiting, Worker};
+use worker::Own;
 
 /// What production runs on.
 #[derive(Debug)]
@@ -98,81 +103,13 @@ pub struct Production<J> {
     outcomes: Vec<Outcome<J>>,
     lost: Vec<Lost<J>>,
     stopped: VecDeque<Stopped<J>>,
-    alone: VecDeque<J>,
-    /// Later transactions of those who wait to run alone: as many as whoever hands out may have of one sender.
-    behind_alone: AddressMap<Vec<(J, Class)>>,
+    alone: Alone<J>,
     router: Router<J>,
     efficiency: Efficiency,
     metrics: Metrics,
 }
 
 impl<J: Job> Production<J> {
-    /// Starts the workers. `wake` is called from their threads when the thread that hands out may have something to do.
-    ///
-    /// # Errors
-    /// If a thread does not start.
-    pub fn start<H: BlockHashes + Clone + Debug + Send + 'static>(
-        config: ProductionConfig,
-        parts: ProductionParts<H>,
-        wake: impl Fn() + Send + Sync + 'static,
-    ) -> io::Result<Self> {
-        let ProductionParts {
-            spec,
-            state,
-            hashes,
-            compiler,
-        } = parts;
-        let workers = config.workers.max(1);
-        let room = workers * HANDED_OUT_PER_WORKER;
-        let parker = Parker::new();
-        let unparker = parker.unparker().clone();
-        let wake = move || {
-            unparker.unpark();
-            wake();
-        };
-        let places = 2 * room + contention::LANES_MAX + workers;
-        let shared = Arc::new(Shared::new(spec, Injector::new(places), workers, Box::new(wake)));
-        let waiting = if config.spin {
-            Waiting::SpinFirst
-        } else {
-            Waiting::Sleep
-        };
-        let own = OnState::new(state.clone(), hashes.clone(), compiler.clone());
-        let own = Worker::new(OWN, waiting, Arc::clone(&shared), own);
-        let mut production = Self {
-            shared: Arc::clone(&shared),
-            threads: Vec::with_capacity(workers - 1),
-            own: Box::new(own),
-            state: state.clone(),
-            parker,
-            room,
-            senders: Senders::default(),
-            open: OpenBatch::default(),
-            ledger: Ledger::new(BlockRules::Paid),
-            given: 0,
-            executed: Vec::new(),
-            outcomes: Vec::new(),
-            lost: Vec::new(),
-            stopped: VecDeque::new(),
-            alone: VecDeque::new(),
-            behind_alone: AddressMap::default(),
-            router: Router::new(workers),
-            efficiency: Efficiency::of(workers),
-            metrics: Metrics::new(),
-        };
-        for number in OWN + 1..workers {
-            let (shared, state) = (Arc::clone(&shared), state.clone());
-            let (hashes, compiler) = (hashes.clone(), compiler.clone());
-            let work = move || {
-                let attempts = OnState::new(state, hashes, compiler);
-                Worker::new(number, waiting, shared, attempts).run();
-            };
-            let thread = std::thread::Builder::new().name(format!("executor-{number}"));
-            production.threads.push(thread.spawn(work)?);
-        }
-        Ok(production)
-    }
-
     /// Makes a block the one in execution; `pending_parent` is its parent if the hash of that is not known yet.
     ///
     /// # Panics
@@ -186,6 +123,7 @@ impl<J: Job> Production<J> {
         self.ledger = Ledger::new(BlockRules::at(&self.shared.spec, environment.timestamp));
         self.shared.enter_block(environment, pending_parent);
         self.router.decay();
+        self.alone.decay();
     }
 
     /// The parent's hash is known, and what it changes is in the state.

@@ -87,6 +87,8 @@ pub(crate) struct HotLoop<C> {
     number: MiniBlockNumber,
     time_us: u64,
     last_cut: Instant,
+    /// When transactions that have to run alone may keep others waiting again.
+    alone_from: Instant,
     /// Nothing is executed before, because memory is low.
     rests_until: Option<Instant>,
     /// Parent of the block whose opening waits for the next second.
@@ -165,6 +167,7 @@ impl<C: Host> HotLoop<C> {
             gathered: Gathered::default(),
             gathered_from: block.as_ref().map(OpenBlock::position).unwrap_or_default(),
             last_cut: now,
+            alone_from: now,
             rests_until: None,
             waits_since: None,
             config,
@@ -227,7 +230,7 @@ impl<C: Host> HotLoop<C> {
         let missed = self.schedule.mini_block.advance(now);
         self.metrics.deadlines.increment(missed + 1);
         self.decide_interval();
-        self.run_alone(now)?;
+        self.run_due_alone(now)?;
         if !self.has_content() {
             return Ok(());
         }

@@ -7,12 +7,12 @@ use revm::bytecode::Bytecode;
 use crate::{
     region::{OutOfMemory, Region},
     sync::{
-        Mutex, RwLock,
+        CHECKED, Mutex, RwLock,
         atomic::Ordering::{Acquire, Release},
     },
 };
 
-const CODE_SHARDS: usize = if cfg!(shuttle) { 2 } else { 64 };
+const CODE_SHARDS: usize = if CHECKED { 2 } else { 64 };
 
 /// Codes at most. An account has two bits left beside the number of its code.
 const CODES_MAX: u32 = 1 << 30;

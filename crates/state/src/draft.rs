@@ -123,7 +123,7 @@ impl Draft {
     /// [`VersionGone`] when the snapshot below is overrun; the draft is then of no more use.
     pub fn apply(&mut self, changes: &[AccountChange]) -> Result<(), VersionGone> {
         let layer = Arc::make_mut(&mut self.layer);
-        *layer.adopted.get_mut() = 0;
+        layer.adopted = AtomicU64::new(0);
         changes.iter().try_for_each(|change| layer.apply(change))?;
         // What was known already was not asked of the base.
         layer.check()

@@ -8,11 +8,12 @@ use alloy_primitives::Address;
 
 use crate::{
     storages::StorageId,
+    sync::CHECKED,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 /// Guesses that are kept: 512 KiB, for the accounts that most reads are of.
-const GUESSES: usize = if cfg!(any(miri, shuttle)) { 1 << 4 } else { 1 << 16 };
+const GUESSES: usize = if cfg!(miri) || CHECKED { 1 << 4 } else { 1 << 16 };
 
 /// An account and its storage, 0 and none if nobody knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

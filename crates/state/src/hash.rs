@@ -2,15 +2,32 @@
 
 use std::hash::BuildHasher;
 
-use alloy_primitives::{Address, map::FbBuildHasher};
+use alloy_primitives::Address;
 
 use crate::{index::KeyHash, layout::SlotKey};
+
+#[cfg(not(any(loom, shuttle)))]
+mod hashers {
+    use alloy_primitives::map::FbBuildHasher;
+
+    pub(super) type OfAddresses = FbBuildHasher<20>;
+    pub(super) type OfSlots = FbBuildHasher<32>;
+}
+
+/// No secret: a model checker takes a schedule again, and everything has to be where it was.
+#[cfg(any(loom, shuttle))]
+mod hashers {
+    use std::hash::{BuildHasherDefault, DefaultHasher};
+
+    pub(super) type OfAddresses = BuildHasherDefault<DefaultHasher>;
+    pub(super) type OfSlots = BuildHasherDefault<DefaultHasher>;
+}
 
 /// What the hash of a table depends on besides the key.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Secret {
-    address: FbBuildHasher<20>,
-    slot: FbBuildHasher<32>,
+    address: hashers::OfAddresses,
+    slot: hashers::OfSlots,
 }
 
 impl Secret {

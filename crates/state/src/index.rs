@@ -22,7 +22,7 @@ use growth::Growth;
 use crate::{
     region::{OutOfMemory, Region},
     sync::{
-        Mutex,
+        CHECKED, Mutex,
         atomic::{
             AtomicBool, AtomicU64,
             Ordering::{Acquire, Relaxed, Release},
@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Stripes of a table: how finely writers that add keys are kept apart, and the piece in which it grows. A power of two.
-pub(crate) const STRIPES: usize = if cfg!(shuttle) {
+pub(crate) const STRIPES: usize = if CHECKED {
     2
 } else if cfg!(miri) {
     8
@@ -42,7 +42,7 @@ pub(crate) const STRIPES: usize = if cfg!(shuttle) {
 };
 
 /// Words of a stripe that is new.
-const WIDTH_MIN: usize = if cfg!(any(miri, shuttle)) { 16 } else { 32 };
+const WIDTH_MIN: usize = if cfg!(miri) || CHECKED { 16 } else { 32 };
 
 /// Words of a stripe at most: with all stripes 2^32 words, more than there are ids.
 const WIDTH_MAX: usize = 1 << 20;

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Each test runs under random orders and under orders with few changes of thread at random places (PCT), as often as
-//! `RAPID_STATE_ITERATIONS` says of each. A failure prints its schedule, which `shuttle::replay` takes. Arenas, stripes and
+//! `RAPID_ITERATIONS` says of each. A failure prints its schedule, which `shuttle::replay` takes. Arenas, stripes and
 //! chunks are tiny in such a build, so that a few commits fill them.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
@@ -16,10 +16,7 @@ mod versions;
 mod writers;
 
 use rapid_primitives::{AccountChange, CommitSequence};
-use shuttle::{
-    Config, Runner,
-    scheduler::{PctScheduler, RandomScheduler},
-};
+use rapid_sync::explore;
 
 use crate::{ReadSet, State, StateConfig};
 
@@ -27,21 +24,6 @@ use crate::{ReadSet, State, StateConfig};
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../tests/it/model.rs"]
 mod model;
-
-const ITERATIONS: usize = 1_000;
-
-/// Changes of thread at places that matter: most bugs need one or two.
-const PCT_DEPTH: usize = 3;
-
-fn explore(test: impl Fn() + Send + Sync + Copy + 'static) {
-    let iterations = std::env::var("RAPID_STATE_ITERATIONS")
-        .map_or(ITERATIONS, |iterations| iterations.parse().expect("a number"));
-    let mut config = Config::new();
-    config.stack_size = 1 << 18;
-    config.silence_warnings = true;
-    Runner::new(RandomScheduler::new(iterations), config.clone()).run(test);
-    Runner::new(PctScheduler::new(PCT_DEPTH, iterations), config).run(test);
-}
 
 fn state(retained_bytes: usize, leased_bytes: usize) -> State {
     State::new(StateConfig {

@@ -34,14 +34,14 @@
 //! reserves its entry, so a key has one id everywhere: that is what the trie refers to.
 //!
 //! Readers take no lock, and commits only those of entries: what that rests on is in `sync.rs`, and `.ci/run interleavings` runs it
-//! under a model checker.
+//! under two model checkers.
 //!
 //! Metrics: `rapid_reth_state_accounts_entries`, `rapid_reth_state_slots_entries`, `rapid_reth_state_table_bytes`,
 //! `rapid_reth_state_retained_bytes`, `rapid_reth_state_leases_entries` (gauges, set when trimming),
 //! `rapid_reth_state_conflicts_total`, `rapid_reth_state_versions_gone_total`, `rapid_reth_state_leases_overrun_total`
 //! (counters).
 
-#[cfg(all(test, shuttle))]
+#[cfg(all(test, any(loom, shuttle)))]
 extern crate self as rapid_state;
 
 mod account;
@@ -77,6 +77,8 @@ mod tables;
 mod trim;
 mod undo;
 mod view;
+#[cfg(all(test, loom))]
+mod weak_orders;
 mod wide_balance;
 mod withheld;
 mod writer;

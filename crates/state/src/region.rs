@@ -49,7 +49,7 @@ impl std::fmt::Debug for Region {
     }
 }
 
-#[cfg(all(target_os = "linux", not(any(miri, shuttle))))]
+#[cfg(all(target_os = "linux", not(any(miri, loom, shuttle))))]
 mod backing {
     use std::{ops::Range, ptr::NonNull, sync::atomic::AtomicU64};
 
@@ -186,15 +186,20 @@ mod backing {
 }
 
 /// Where address space cannot be reserved a region is a plain allocation, so it is small.
-#[cfg(any(not(target_os = "linux"), miri, shuttle))]
+#[cfg(any(not(target_os = "linux"), miri, loom, shuttle))]
 mod backing {
     use std::ops::Range;
 
     use super::OutOfMemory;
-    use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    use crate::sync::{
+        CHECKED,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    };
 
     /// Words of a region at most.
-    const WORDS_MAX: usize = if cfg!(shuttle) {
+    const WORDS_MAX: usize = if cfg!(loom) {
+        1 << 6
+    } else if CHECKED {
         1 << 9
     } else if cfg!(miri) {
         1 << 16
@@ -252,7 +257,7 @@ mod tests {
 
     #[test]
     fn more_than_there_is_is_refused() {
-        if cfg!(all(target_os = "linux", not(any(miri, shuttle)))) {
+        if cfg!(all(target_os = "linux", not(any(miri, loom, shuttle)))) {
             assert!(Region::reserve(1 << 50).is_err());
         }
     }

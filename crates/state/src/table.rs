@@ -9,17 +9,17 @@ use crate::{
     lease::Leases,
     region::OutOfMemory,
     sync::{
-        Mutex,
+        CHECKED, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
 };
 
 /// Locks of the reservations, so that drafts of several threads seldom meet.
-const RESERVATION_SHARDS: usize = if cfg!(shuttle) { 2 } else { 64 };
+const RESERVATION_SHARDS: usize = if CHECKED { 2 } else { 64 };
 
 /// Attempts at an entry that another writer has locked, before a writer who has locks itself gives them up: two could
 /// wait for each other. Longer than any commit of one transaction takes.
-pub(crate) const PATIENCE: u32 = if cfg!(shuttle) { 2 } else { 256 };
+pub(crate) const PATIENCE: u32 = if CHECKED { 2 } else { 256 };
 
 /// What a search found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

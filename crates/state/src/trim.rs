@@ -6,13 +6,14 @@ use crate::{
     state::Shared,
     storages::StorageId,
     sweep::Sweep,
+    sync::CHECKED,
     sync::atomic::Ordering::Relaxed,
     table::Table,
     undo::{RECORD_BYTES, Record, Target},
 };
 
 /// Old values forgotten at a time.
-const BATCH: usize = if cfg!(shuttle) { 2 } else { 256 };
+const BATCH: usize = if CHECKED { 2 } else { 256 };
 
 impl Shared {
     /// Forgets the oldest versions until the past is within its bounds, and sets the gauges. Each old value is visited

@@ -11,7 +11,7 @@ use crate::{
     entry::{ABSENT, Cell, Value},
     region::{OutOfMemory, Region},
     sync::{
-        Mutex,
+        CHECKED, Mutex,
         atomic::{
             Ordering::{Acquire, Relaxed, Release},
             fence,
@@ -27,7 +27,7 @@ const WORDS: usize = 7;
 pub(crate) const RECORD_BYTES: usize = WORDS * size_of::<u64>();
 
 /// Records of a chunk: 56 KiB.
-const CHUNK: u32 = if cfg!(shuttle) { 4 } else { 1 << 10 };
+const CHUNK: u32 = if CHECKED { 4 } else { 1 << 10 };
 
 /// Chunks at most: 56 GiB of old values.
 const CHUNKS_MAX: u32 = 1 << 20;

@@ -4,7 +4,7 @@
 use crate::{
     batch::Held,
     sync::{
-        Mutex, MutexGuard,
+        CHECKED, Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering::Relaxed},
         thread_number,
     },
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Writers that a state tells apart; more threads than that share them.
-const WRITERS: usize = if cfg!(shuttle) { 4 } else { 32 };
+const WRITERS: usize = if CHECKED { 4 } else { 32 };
 
 /// What a writer has to itself.
 #[derive(Debug, Default)]

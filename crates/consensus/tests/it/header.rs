@@ -241,7 +241,9 @@ fn a_slot_number_is_the_one_told_or_counted() {
     let forks = r#""homesteadBlock":0,"eip150Block":0,"eip155Block":0,"eip158Block":0,"byzantiumBlock":0,
         "constantinopleBlock":0,"petersburgBlock":0,"istanbulBlock":0,"berlinBlock":0,"londonBlock":0,
         "terminalTotalDifficulty":0,"shanghaiTime":0,"cancunTime":0,"pragueTime":0,"osakaTime":0,"amsterdamTime":50"#;
-    let spec = ChainSpec::parse(&format!(r#"{{"config":{{"chainId":1,{forks}}},"gasLimit":"0x1388"}}"#));
+    let spec = ChainSpec::parse(&format!(
+        r#"{{"config":{{"chainId":1,{forks}}},"gasLimit":"0x1388"}}"#
+    ));
     let spec = spec.expect("a well-formed chain");
     let parent = |slot_number| Header {
         number: 7,
@@ -264,7 +266,11 @@ fn a_slot_number_is_the_one_told_or_counted() {
         next_block_environment(&spec, &parent, attributes).map(|environment| environment.slot_number)
     };
     assert_eq!(slot(parent(None), 49, None), Ok(None), "before Amsterdam");
-    assert_eq!(slot(parent(None), 50, None), Ok(Some(8)), "the block's own number");
+    assert_eq!(
+        slot(parent(None), 50, None),
+        Ok(Some(8)),
+        "the block's own number"
+    );
     assert_eq!(slot(parent(Some(90)), 50, None), Ok(Some(91)));
     assert_eq!(slot(parent(Some(90)), 50, Some(95)), Ok(Some(95)));
     let (field, fork) = (HeaderField::SlotNumber, EthereumHardfork::Amsterdam);

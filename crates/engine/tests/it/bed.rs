@@ -1,10 +1,13 @@
 //! An engine with a pool, and what a consensus client does to it.
 
+use std::sync::Arc;
+
 use alloy_primitives::B256;
 use alloy_rpc_types_engine::{
     ForkchoiceState, ForkchoiceUpdated, PayloadAttributes, PayloadStatus, PayloadStatusEnum,
 };
-use rapid_chain::Chain;
+use rapid_chain::{Chain, ExecutionMode};
+use rapid_chainspec::ChainSpec;
 use rapid_engine::{Engine, EngineError, ForkchoiceUpdate, ForkchoiceVersion, NewPayload};
 use rapid_pool::{HeadInfo, Pool, PoolConfig};
 use rapid_primitives::Block;
@@ -41,7 +44,12 @@ impl From<PayloadStatus> for Status {
 
 impl Bed {
     pub(crate) fn new() -> Self {
-        let (opened, directory) = open();
+        Self::on(Arc::new(ChainSpec::dev()), ExecutionMode::Sequential)
+    }
+
+    /// Of another chain, whose blocks are executed in this way.
+    pub(crate) fn on(spec: Arc<ChainSpec>, execution: ExecutionMode) -> Self {
+        let (opened, directory) = open(spec, execution);
         let chain = opened.chain.clone();
         let environment = chain.simulation_environment(&chain.view(), 0).unwrap();
         let head = HeadInfo::of(chain.spec(), &environment);

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod access_list;
 mod bed;
 mod forkchoice;
 mod maker;

@@ -10,8 +10,8 @@ use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use alloy_rpc_types_engine::ExecutionPayloadV3;
 use alloy_signer::SignerSync;
 use alloy_signer_local::{MnemonicBuilder, PrivateKeySigner, coins_bip39::English};
-use rapid_chain::{Chain, ChainConfig, ImportError, Importer};
-use rapid_chainspec::{ChainSpec, DEV_CHAIN_ID, DEV_MNEMONIC};
+use rapid_chain::{BlockHint, Chain, ChainConfig, ExecutionMode, ImportError, Importer};
+use rapid_chainspec::{ChainSpec, DEV_CHAIN_ID, DEV_MNEMONIC, EthereumHardforks};
 use rapid_consensus::PostExecutionError;
 use rapid_engine::NewPayload;
 use rapid_primitives::{Block, BlockBody, TransactionSigned};
@@ -52,8 +52,11 @@ pub(crate) struct Maker {
     _directory: tempfile::TempDir,
 }
 
-/// Opens the dev chain in a new directory.
-pub(crate) fn open() -> (rapid_chain::Opened, tempfile::TempDir) {
+/// Opens a chain in a new directory.
+pub(crate) fn open(
+    spec: Arc<ChainSpec>,
+    execution: ExecutionMode,
+) -> (rapid_chain::Opened, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let config = ChainConfig {
         log: rapid_log::LogConfig {
@@ -62,17 +65,19 @@ pub(crate) fn open() -> (rapid_chain::Opened, tempfile::TempDir) {
             min_free_bytes: 0,
             ..rapid_log::LogConfig::default()
         },
+        execution,
         ..ChainConfig::new(directory.path().to_owned())
     };
-    (
-        Chain::open(Arc::new(ChainSpec::dev()), &config).unwrap(),
-        directory,
-    )
+    (Chain::open(spec, &config).unwrap(), directory)
 }
 
 impl Maker {
     pub(crate) fn new() -> Self {
-        let (opened, directory) = open();
+        Self::on(Arc::new(ChainSpec::dev()))
+    }
+
+    pub(crate) fn on(spec: Arc<ChainSpec>) -> Self {
+        let (opened, directory) = open(spec, ExecutionMode::Sequential);
         Self {
             importer: Importer::new(opened).unwrap(),
             _directory: directory,
@@ -103,9 +108,17 @@ impl Maker {
                 PostExecutionError::ReceiptsRoot(mismatch) => header.receipts_root = mismatch.expected,
                 PostExecutionError::LogsBloom(mismatch) => header.logs_bloom = mismatch.expected,
                 PostExecutionError::StateRoot(mismatch) => header.state_root = mismatch.expected,
+                PostExecutionError::BlockAccessListHash { expected, .. } => {
+                    header.block_access_list_hash = expected;
+                }
                 other => panic!("{other}"),
             }
         }
+    }
+
+    /// What a block on a block made before is truly said to write.
+    pub(crate) fn hint_of(&mut self, block: &Block) -> BlockHint {
+        self.importer.hint_of(block).unwrap()
     }
 
     /// A block with all that can be said of it without executing it.
@@ -117,6 +130,7 @@ impl Maker {
     ) -> Block {
         let spec = self.importer.chain().spec();
         let timestamp = parent.timestamp + 12;
+        let amsterdam = spec.is_amsterdam_active_at_timestamp(timestamp);
         let header = Header {
             parent_hash: parent.hash_slow(),
             number: parent.number + 1,
@@ -129,6 +143,8 @@ impl Maker {
             excess_blob_gas: spec.next_excess_blob_gas(parent, timestamp),
             parent_beacon_block_root: Some(B256::ZERO),
             requests_hash: Some(EMPTY_REQUESTS_HASH),
+            block_access_list_hash: amsterdam.then_some(B256::ZERO),
+            slot_number: amsterdam.then_some(parent.number + 1),
             extra_data: Bytes::from_static(salt.as_bytes()),
             ..Header::default()
         };

@@ -11,11 +11,12 @@ use rapid_evm::{
 };
 use rapid_primitives::{AccountChange, ReadState};
 use rapid_state::{Commit, Conflict, Credit, Newest, ReadSet, Recording, State, StateKey, Writer};
+use rapid_sync::now;
 use revm::{context_interface::result::ExecutionResult, primitives::hardfork::SpecId};
 
 use super::{
     job::Job,
-    outbox::{Alone, Executed, Outcome, StopReason},
+    outbox::{Alone, Executed, Obstacle, Outcome, StopReason},
     shared::{Block, Shared},
 };
 use crate::transfer::{self, Transfer, TransferRules, may_receive};
@@ -35,7 +36,7 @@ pub(crate) enum Verdict {
     /// Somebody else committed what it had read.
     Lost(StateKey),
     /// It is not going to be executed now.
-    Stopped(StopReason),
+    Stopped(Obstacle),
 }
 
 /// A worker's side of what all share, and when it began.
@@ -126,7 +127,7 @@ impl<H: BlockHashes + Clone + Debug> OnState<H> {
             withheld: U256::ZERO,
         };
         match self.writer.commit(&nothing) {
-            Ok(_) => Verdict::Stopped(reason),
+            Ok(_) => Verdict::Stopped(Obstacle::Stops(reason)),
             Err(Conflict { key }) => Verdict::Lost(key),
         }
     }
@@ -174,7 +175,7 @@ impl<H: BlockHashes + Clone + Debug> OnState<H> {
                 wei: value,
             }),
             fee,
-            ended: Instant::now(),
+            ended: now(),
         })
     }
 
@@ -202,7 +203,7 @@ impl<H: BlockHashes + Clone + Debug> OnState<H> {
             accesses,
             credit: None,
             fee,
-            ended: Instant::now(),
+            ended: now(),
         })
     }
 
@@ -285,12 +286,14 @@ impl<J: Job, H: BlockHashes + Clone + Debug> Attempts<J> for OnState<H> {
             }
         };
         let reads = executor.database().state().take_reads();
-        let ended = done.as_ref().map_or_else(|_| Instant::now(), |done| done.ended);
+        let ended = done.as_ref().map_or_else(|_| now(), |done| done.ended);
         let verdict = match done {
             Ok(done) => self.commit(post, job, &reads, done),
-            Err(ExecutionError::ParentHashPending(_)) => Verdict::Stopped(StopReason::AwaitsParentHash),
+            Err(ExecutionError::ParentHashPending(_)) => {
+                Verdict::Stopped(Obstacle::Stops(StopReason::AwaitsParentHash))
+            }
             Err(ExecutionError::BeneficiaryRead) => {
-                Verdict::Stopped(StopReason::Alone(Alone::ReadsBeneficiary))
+                Verdict::Stopped(Obstacle::Alone(Alone::ReadsBeneficiary))
             }
             Err(ExecutionError::Fatal(reason)) => self.unless_stale(&reads, StopReason::Failed(reason)),
             Err(error) => self.unless_stale(&reads, StopReason::Refused(error)),

@@ -6,17 +6,18 @@
 use std::collections::VecDeque;
 
 use alloy_consensus::Transaction;
+use rapid_sync::CHECKED;
 
 use super::job::{Class, Job, Length, Task};
 
 /// Transactions of different senders in a batch.
-const TASKS_MAX: usize = 8;
+const TASKS_MAX: usize = if CHECKED { 2 } else { 8 };
 
 /// Gas limits in a batch that is complete, together: a dozen transfers, a few calls, one swap.
 const GAS_MAX: u64 = 250_000;
 
 /// Transactions of one sender in a batch.
-pub(crate) const RUN_MAX: usize = 16;
+pub(crate) const RUN_MAX: usize = if CHECKED { 2 } else { 16 };
 
 /// Transactions of one class in the order in which they are executed.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ use alloy_consensus::Transaction;
 use alloy_primitives::{Address, B256, Selector, map::HashMap};
 use rapid_primitives::TransactionSigned;
 use rapid_state::StateKey;
+use rapid_sync::CHECKED;
 
 use super::lane::Lane;
 
@@ -20,7 +21,7 @@ const KEYS_MAX: usize = 4_096;
 pub(crate) const LANES_MAX: usize = 64;
 
 /// Conflicts at a key, in the time in which they are counted, before it gets a lane.
-const CONFLICTS_MIN: u32 = 4;
+const CONFLICTS_MIN: u32 = if CHECKED { 1 } else { 4 };
 
 /// What waiting in a lane costs, in nanoseconds of a worker: leaving a chain there and finding it again.
 const LANE_NANOSECONDS: u64 = 1_000;

@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use alloy_primitives::Address;
 use rapid_primitives::CommitSequence;
+use rapid_sync::now;
 
 use super::{
-    Class, Executed, Job, Production, StopReason, Stopped,
-    outbox::{Outcome, Stop},
+    Class, Executed, Job, Production, Stopped,
+    outbox::{Obstacle, Outcome, Stop},
 };
 
 impl<J: Job> Production<J> {
@@ -17,7 +18,7 @@ impl<J: Job> Production<J> {
         if self.ledger.in_flight == 0 {
             return;
         }
-        let now = Instant::now();
+        let now = now();
         let mut outcomes = std::mem::take(&mut self.outcomes);
         for worker in 0..self.shared.outboxes.len() {
             let worked = self.shared.outboxes[worker]
@@ -66,20 +67,18 @@ impl<J: Job> Production<J> {
         behind.extend(self.senders.forget(&sender));
         self.ledger.collected(&stop.job);
         behind.iter().for_each(|task| self.ledger.collected(&task.job));
-        if let StopReason::Alone(why) = stop.reason {
-            self.metrics.alone[why as usize].increment(1);
-            self.behind_alone.insert(
-                sender,
-                behind.into_iter().map(|task| (task.job, task.class)).collect(),
-            );
-            self.alone.push_back(stop.job);
-            return;
+        match stop.obstacle {
+            Obstacle::Alone(why) => {
+                self.metrics.alone[why as usize].increment(1);
+                let behind = behind.into_iter().map(|task| (task.job, task.class));
+                self.alone.add(stop.job, behind);
+            }
+            Obstacle::Stops(reason) => self.stopped.push_back(Stopped {
+                job: stop.job,
+                reason,
+                successors: behind.into_iter().map(|task| task.job).collect(),
+            }),
         }
-        self.stopped.push_back(Stopped {
-            job: stop.job,
-            reason: stop.reason,
-            successors: behind.into_iter().map(|task| task.job).collect(),
-        });
     }
 
     /// The next transaction that was not executed.
@@ -107,15 +106,15 @@ impl<J: Job> Production<J> {
         self.alone.len()
     }
 
-    /// Takes the next of them. The caller executes it itself, while the workers are [quiet](Self::is_quiet) and what was
+    /// Takes the next of them: whose sender was let run least. The caller executes it itself, while the workers are [quiet](Self::is_quiet) and what was
     /// executed is [cut](Self::cut), and tells [what became of it](Self::ran_alone).
     pub fn next_alone(&mut self) -> Option<J> {
-        self.alone.pop_front()
+        self.alone.next()
     }
 
     /// Later transactions of a sender whose transaction ran alone, by nonce, to be handed out or given back.
     #[must_use]
     pub fn ran_alone(&mut self, sender: Address) -> Vec<(J, Class)> {
-        self.behind_alone.remove(&sender).unwrap_or_default()
+        self.alone.take_behind(&sender)
     }
 }

@@ -1,9 +1,10 @@
 //! Handing transactions out: how many at a time, and to whom.
 
-use std::{collections::VecDeque, time::Instant};
+use std::collections::VecDeque;
 
 use alloy_primitives::Address;
 use rapid_evm::Promised;
+use rapid_sync::{CHECKED, now};
 
 use super::{
     Class, Job, Production,
@@ -15,7 +16,7 @@ use super::{
 
 /// Transactions that workers have at a time, for each of them: enough that none waits for the thread that hands out, few enough
 /// that what is urgent is not behind many.
-pub(super) const HANDED_OUT_PER_WORKER: usize = 32;
+pub(super) const HANDED_OUT_PER_WORKER: usize = if CHECKED { 2 } else { 32 };
 
 /// Classes that may be handed out beyond that, as many again: what is urgent does not wait for room.
 const URGENT_CLASSES: usize = 2;
@@ -62,13 +63,12 @@ impl<J: Job> Production<J> {
     /// Hands a transaction to the workers. Those of one sender are to be handed out by nonce. Some are kept back until there
     /// are more of them, at most until the next call of anything else.
     pub fn hand_out(&mut self, job: J, class: Class) {
-        let sender = job.sender();
-        if let Some(behind) = self.behind_alone.get_mut(&sender) {
-            behind.push((job, class));
+        let Some(job) = self.alone.keep_behind(job, class) else {
             return;
-        }
+        };
+        let sender = job.sender();
         if self.ledger.in_flight == 0 {
-            self.efficiency.busy(Instant::now());
+            self.efficiency.busy(now());
         }
         self.ledger.handed_out(&job);
         let task = Task { job, class };

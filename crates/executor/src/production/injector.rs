@@ -1,16 +1,11 @@
 //! What is ready to run, by class, and the workers that sleep until there is something.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
-    },
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
-use crossbeam_queue::ArrayQueue;
-use crossbeam_utils::sync::{Parker, Unparker};
-use parking_lot::Mutex;
+use rapid_sync::{
+    ArrayQueue, Mutex, Parker, Unparker,
+    atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+};
 
 use super::{
     batch::Batch,

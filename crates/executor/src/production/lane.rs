@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use parking_lot::Mutex;
+use rapid_sync::Mutex;
 
 use super::job::{CLASSES, Class, Task};
 

@@ -51,17 +51,24 @@ pub enum StopReason {
     Refused(ExecutionError<Infallible>),
     /// It reads the hash of the parent block, which is not known yet.
     AwaitsParentHash,
-    /// It has to run while nothing else does.
-    Alone(Alone),
     /// Executing it broke a worker. It must not be tried again.
     Panicked,
     /// The EVM failed; the process must stop.
     Failed(String),
 }
 
+/// Why a worker does not execute a transaction.
+#[derive(Debug)]
+pub(crate) enum Obstacle {
+    /// It is not to be executed now.
+    Stops(StopReason),
+    /// It has to run while nothing else does.
+    Alone(Alone),
+}
+
 /// Why a transaction has to run alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Alone {
+pub(crate) enum Alone {
     /// It looks at the beneficiary, from which fees are withheld.
     ReadsBeneficiary,
     /// It lost too many races.
@@ -86,7 +93,7 @@ pub(crate) enum Outcome<J> {
 #[derive(Debug)]
 pub(crate) struct Stop<J> {
     pub(crate) job: J,
-    pub(crate) reason: StopReason,
+    pub(crate) obstacle: Obstacle,
     /// Later ones of its sender that the worker had.
     pub(crate) successors: Vec<Task<J>>,
 }

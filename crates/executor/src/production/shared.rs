@@ -1,17 +1,17 @@
 //! What the thread that hands out and the workers share.
 
-use std::sync::{
-    Arc,
+use std::sync::Arc;
+
+use crossbeam_utils::CachePadded;
+use rapid_chainspec::ChainSpec;
+use rapid_primitives::BlockEnvironment;
+use rapid_sync::{
+    Mutex,
     atomic::{
         AtomicU64, AtomicUsize,
         Ordering::{AcqRel, Acquire, Release, SeqCst},
     },
 };
-
-use crossbeam_utils::CachePadded;
-use parking_lot::Mutex;
-use rapid_chainspec::ChainSpec;
-use rapid_primitives::BlockEnvironment;
 
 use super::{injector::Injector, outbox::Outbox};
 

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use rapid_sync::now;
+
 use super::{
     Job, Production,
     injector::{Appetite, OWN},
@@ -44,7 +46,7 @@ impl<J: Job> Production<J> {
 
     /// Works until so many are done, and waits when nothing is ready.
     fn work_until(&mut self, done: usize, deadline: Option<Instant>) {
-        let until = deadline.map(|deadline| deadline.min(Instant::now() + OWN_SHARE));
+        let until = deadline.map(|deadline| deadline.min(now() + OWN_SHARE));
         while !self.shared.has_done(done) {
             match self.own.work() {
                 Some(now) if until.is_none_or(|until| now < until) => {}

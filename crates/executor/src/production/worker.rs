@@ -8,8 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_utils::sync::Parker;
 use rapid_state::StateKey;
+use rapid_sync::{CHECKED, Parker, now};
 
 use super::{
     attempt::{Attempts, Post, Verdict},
@@ -17,15 +17,15 @@ use super::{
     injector::{Appetite, Runnable},
     job::{Class, Job, Length},
     lane::Lane,
-    outbox::{Alone, Lost, Outbox, Outcome, Stop, StopReason},
+    outbox::{Alone, Lost, Obstacle, Outbox, Outcome, Stop, StopReason},
     shared::Shared,
 };
 
 /// Transactions that a worker runs of one lane before others have their turn.
-const LANE_RUN_MAX: usize = 16;
+const LANE_RUN_MAX: usize = if CHECKED { 2 } else { 16 };
 
 /// Transactions in a batch from which looking at them before is quicker than waiting for memory at each.
-const LOOK_AHEAD_MIN: usize = 4;
+const LOOK_AHEAD_MIN: usize = if CHECKED { 2 } else { 4 };
 
 /// Executions after which a worker tells how much time it used.
 const UNTOLD_MAX: usize = 32;
@@ -34,7 +34,7 @@ const UNTOLD_MAX: usize = 32;
 const LOST_MAX: u32 = 8;
 
 /// How long a worker looks for something to do before it sleeps, where it may.
-const SPIN: Duration = Duration::from_micros(20);
+const SPIN: Duration = Duration::from_micros(if CHECKED { 0 } else { 20 });
 
 /// Whether workers may use up the time of a core for nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl<J: Job, A: Attempts<J>> Worker<J, A> {
             waiting,
             shared,
             attempts,
-            at: Instant::now(),
+            at: now(),
             told: Duration::ZERO,
             untold: 0,
             is_at_work: false,
@@ -88,7 +88,7 @@ impl<J: Job, A: Attempts<J>> Worker<J, A> {
         while !self.shared.injector.is_stopping() {
             match self.find() {
                 Some(runnable) => {
-                    self.at = Instant::now();
+                    self.at = now();
                     self.go_on_with(runnable);
                 }
                 None => {
@@ -107,8 +107,8 @@ impl<J: Job, A: Attempts<J>> Worker<J, A> {
         if found.is_some() || self.waiting == Waiting::Sleep {
             return found;
         }
-        let since = Instant::now();
-        while since.elapsed() < SPIN {
+        let since = now();
+        while now().duration_since(since) < SPIN {
             for _ in 0..32 {
                 std::hint::spin_loop();
             }
@@ -136,14 +136,18 @@ impl<J: Job, A: Attempts<J>> Worker<J, A> {
         let before = batch.tasks.len();
         if before >= LOOK_AHEAD_MIN {
             let jobs = batch.tasks.iter().map(|task| &task.job);
-            self.attempts.look_ahead(jobs);
+            // It changes nothing, so whatever breaks it breaks the execution of what it is, or nothing.
+            let looked = catch_unwind(AssertUnwindSafe(|| self.attempts.look_ahead(jobs)));
+            if looked.is_err() {
+                self.attempts.start_over();
+            }
         }
         while let Some(task) = batch.tasks.pop_front() {
-            if let Some((job, reason)) = self.execute(task.job) {
+            if let Some((job, obstacle)) = self.execute(task.job) {
                 let successors = batch.take_of(&job.sender());
                 self.stop(Stop {
                     job,
-                    reason,
+                    obstacle,
                     successors,
                 });
             }
@@ -163,10 +167,10 @@ impl<J: Job, A: Attempts<J>> Worker<J, A> {
     fn run_lane(&mut self, lane: &Arc<Lane<J>>) {
         for _ in 0..LANE_RUN_MAX {
             let Some(task) = lane.next() else { return };
-            if let Some((job, reason)) = self.execute(task.job) {
+            if let Some((job, obstacle)) = self.execute(task.job) {
                 self.stop(Stop {
                     job,
-                    reason,
+                    obstacle,
                     successors: Vec::new(),
                 });
             }
@@ -182,7 +186,7 @@ impl<J: Job, A: Attempts<J>> Worker<J, A> {
     }
 
     /// Executes a transaction until it commits; gives it back if it does not.
-    fn execute(&mut self, job: J) -> Option<(J, StopReason)> {
+    fn execute(&mut self, job: J) -> Option<(J, Obstacle)> {
         let mut job = Some(job);
         let mut lost = 0;
         loop {
@@ -192,9 +196,7 @@ impl<J: Job, A: Attempts<J>> Worker<J, A> {
                 began: self.at,
             };
             let attempt = catch_unwind(AssertUnwindSafe(|| self.attempts.attempt(post, &mut job)));
-            let ended = attempt
-                .as_ref()
-                .map_or_else(|_| Instant::now(), |attempt| attempt.ended);
+            let ended = attempt.as_ref().map_or_else(|_| now(), |attempt| attempt.ended);
             let took = ended.duration_since(self.at).as_nanos();
             self.at = ended;
             self.untold += 1;
@@ -203,7 +205,7 @@ impl<J: Job, A: Attempts<J>> Worker<J, A> {
             }
             // Who committed it has it.
             let left = job.take()?;
-            let reason = match attempt.map(|attempt| attempt.verdict) {
+            let obstacle = match attempt.map(|attempt| attempt.verdict) {
                 Ok(Verdict::Committed) => return None,
                 Ok(Verdict::Lost(key)) => {
                     lost += 1;
@@ -212,16 +214,16 @@ impl<J: Job, A: Attempts<J>> Worker<J, A> {
                         job = Some(left);
                         continue;
                     }
-                    StopReason::Alone(Alone::LostRaces)
+                    Obstacle::Alone(Alone::LostRaces)
                 }
-                Ok(Verdict::Stopped(reason)) => reason,
+                Ok(Verdict::Stopped(obstacle)) => obstacle,
                 Err(_) => {
                     // Whatever it was doing may be half done.
                     self.attempts.start_over();
-                    StopReason::Panicked
+                    Obstacle::Stops(StopReason::Panicked)
                 }
             };
-            return Some((left, reason));
+            return Some((left, obstacle));
         }
     }
 
@@ -244,8 +246,8 @@ impl<J: Job, A: Attempts<J>> Worker<J, A> {
     /// Tells how much CPU time this thread has used. Asking the system costs as much as a tenth of a short transaction.
     fn tell_work(&mut self) {
         self.untold = 0;
-        let now = thread_cpu_time();
-        let worked = now.saturating_sub(std::mem::replace(&mut self.told, now));
+        let used = thread_cpu_time();
+        let worked = used.saturating_sub(std::mem::replace(&mut self.told, used));
         self.outbox(|outbox| outbox.worked += worked);
     }
 
@@ -261,7 +263,7 @@ impl<J: Job, A: Attempts<J>> Own for Worker<J, A> {
             self.is_at_work = true;
             self.told = thread_cpu_time();
         }
-        self.at = Instant::now();
+        self.at = now();
         self.go_on_with(runnable);
         Some(self.at)
     }

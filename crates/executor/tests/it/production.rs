@@ -8,7 +8,8 @@ use std::{
     thread,
 };
 
-use alloy_primitives::{Address, U256};
+use alloy_consensus::{Signed, TxLegacy};
+use alloy_primitives::{Address, Signature, TxKind, U256};
 use rapid_evm::{BlockAccesses, BlockExecutor, Compiler, NoBlockHashes, StateDb};
 use rapid_executor::{Class, Executed, Job, Production, ProductionConfig, ProductionParts, StopReason};
 use rapid_primitives::{AccessListMerger, AccountChange, ReadState, Receipt, TransactionSigned};
@@ -20,7 +21,7 @@ use crate::{
     random::seeds,
 };
 
-type Signed = Arc<(TransactionSigned, Address)>;
+type Transaction = Arc<(TransactionSigned, Address)>;
 
 fn one_after_the_other(bed: &Bed, state: &State) -> BlockExecutor<Newest, NoBlockHashes> {
     let database = StateDb::new(state.newest(), NoBlockHashes);
@@ -34,7 +35,7 @@ fn one_after_the_other(bed: &Bed, state: &State) -> BlockExecutor<Newest, NoBloc
 
 /// A transaction in the order of production, with what it did.
 struct Made {
-    job: Signed,
+    job: Transaction,
     receipt: Receipt,
     /// The fee put in.
     changes: Vec<AccountChange>,
@@ -44,11 +45,11 @@ struct Made {
 struct Producer<'a> {
     bed: &'a Bed,
     state: State,
-    production: Production<Signed>,
+    production: Production<Transaction>,
     block: BlockExecutor<Newest, NoBlockHashes>,
     fees: U256,
     made: Vec<Made>,
-    refused: Vec<Signed>,
+    refused: Vec<Transaction>,
     alone: usize,
     /// What was touched until the last cut.
     touched: AccessListMerger,
@@ -91,7 +92,7 @@ impl<'a> Producer<'a> {
         self.fees = account.unwrap_or_default().balance;
     }
 
-    fn hand_out(&mut self, job: &Signed) {
+    fn hand_out(&mut self, job: &Transaction) {
         while !self.production.has_room(Class::default()) {
             self.production
                 .wait_for_room(std::time::Instant::now() + std::time::Duration::from_millis(1));
@@ -127,7 +128,7 @@ impl<'a> Producer<'a> {
             .for_each(|accesses| self.touched.push(accesses.finish()));
     }
 
-    fn absorb(&mut self, executed: Executed<Signed>) {
+    fn absorb(&mut self, executed: Executed<Transaction>) {
         let Executed {
             job,
             result,
@@ -280,7 +281,7 @@ fn produce_and_compare(fork: Fork, blocks: u64) {
 
 /// A transaction that breaks whoever looks at it while it is armed, once.
 #[derive(Clone)]
-struct Breaking(Signed, Arc<AtomicBool>);
+struct Breaking(Transaction, Arc<AtomicBool>);
 
 impl Job for Breaking {
     fn transaction(&self) -> &TransactionSigned {
@@ -353,4 +354,58 @@ fn what_breaks_a_worker_is_given_back_and_the_others_run() {
             thread::yield_now();
         }
     });
+}
+
+/// A batch is looked at as a whole before it is executed. Whatever goes wrong there is no transaction's fault.
+#[test]
+fn what_breaks_a_worker_that_looks_ahead_breaks_nothing_else() {
+    let bed = random_block(3, Fork::Osaka, 40);
+    bed.parent.adopt(&bed.state).unwrap();
+    let parts = ProductionParts {
+        spec: Arc::clone(&bed.spec),
+        state: bed.state.clone(),
+        hashes: NoBlockHashes,
+        compiler: Compiler::none(),
+    };
+    let config = ProductionConfig {
+        workers: 1,
+        spin: false,
+    };
+    let mut production = Production::start(config, parts, || {}).unwrap();
+    production.enter_block(bed.environment.clone(), None);
+    let armed = Arc::new(AtomicBool::new(false));
+    let mut senders: Vec<_> = bed.senders.clone();
+    senders.sort_unstable();
+    senders.dedup();
+    let transfers = senders.iter().map(|sender| {
+        let account = bed.state.newest().account(sender).unwrap().unwrap_or_default();
+        let transfer = TxLegacy {
+            nonce: account.nonce,
+            gas_price: 100,
+            gas_limit: 21_000,
+            to: TxKind::Call(Address::repeat_byte(0x77)),
+            ..TxLegacy::default()
+        };
+        let transfer = Signed::new_unhashed(transfer, Signature::test_signature());
+        Breaking(Arc::new((transfer.into(), *sender)), Arc::clone(&armed))
+    });
+    // The first goes by itself, since nothing else is handed out, and comes last; the others are a batch.
+    for (index, transfer) in transfers.enumerate() {
+        production.hand_out(transfer, Class::new(if index == 0 { 4 } else { 0 }));
+    }
+    armed.store(true, SeqCst);
+    production.quiet();
+    assert!(!armed.load(SeqCst), "somebody looked");
+    let (_, executed) = production.cut();
+    let mut stopped = Vec::new();
+    while let Some(next) = production.next_stopped() {
+        stopped.push(next);
+    }
+    let panicked = |stopped: &&rapid_executor::Stopped<_>| matches!(stopped.reason, StopReason::Panicked);
+    assert_eq!(executed.len() + stopped.len(), senders.len());
+    assert!(executed.len() > 1);
+    assert_eq!(
+        stopped.iter().find(panicked).map(|stopped| stopped.job.sender()),
+        None
+    );
 }

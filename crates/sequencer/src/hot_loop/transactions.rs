@@ -24,8 +24,8 @@ use crate::{
 /// Transactions held for the parent's hash before the loop waits for it: more would only queue up memory.
 const HELD_MAX: usize = 1_024;
 
-/// The part of a mini-block's interval that may go into transactions that have to run alone: an attacker who sends only
-/// those gets no more of the time than this, beside what others leave.
+/// The part of a mini-block's interval that may go into transactions that have to run alone: those who send only such get no
+/// more of the time than this, beside what others leave. One that took longer is made up for by mini-blocks without any.
 const ALONE_SHARE: u32 = 4;
 
 /// What there is to take.
@@ -232,7 +232,6 @@ impl<C: Host> HotLoop<C> {
                 tracing::error!(target: "reth::sequencer", reason, "A worker's EVM failed");
                 return Err(self.broken(&transaction));
             }
-            StopReason::Alone(_) => unreachable!("production keeps those until they may run"),
         }
         Ok(())
     }
@@ -299,8 +298,16 @@ impl<C: Host> HotLoop<C> {
         Ok(())
     }
 
+    /// Executes those that have to run alone, if it is their time.
+    pub(super) fn run_due_alone(&mut self, now: Instant) -> Result<(), SequencerError> {
+        if now < self.alone_from {
+            return Ok(());
+        }
+        self.run_alone(now)
+    }
+
     /// Executes those that have to run alone, while the workers have nothing, for a part of the interval.
-    pub(super) fn run_alone(&mut self, now: Instant) -> Result<(), SequencerError> {
+    fn run_alone(&mut self, now: Instant) -> Result<(), SequencerError> {
         if self
             .workers
             .as_ref()
@@ -309,26 +316,37 @@ impl<C: Host> HotLoop<C> {
             return Ok(());
         }
         let until = now + self.schedule.mini_block.interval() / ALONE_SHARE;
+        let mut took = Duration::ZERO;
         loop {
             self.settle()?;
-            let next = self.workers.as_mut().and_then(Workers::next_alone);
-            let Some((transaction, behind)) = next else {
-                return Ok(());
-            };
-            for later in behind.into_iter().rev() {
-                self.ready.requeue_front(later);
-            }
-            self.open_block()?;
-            let block = self.block.as_ref().expect("opened above");
-            if block.fits(&transaction, Outstanding::default()) {
-                self.execute(&transaction)?;
-            } else {
-                self.take_in_next_block(transaction)?;
-            }
+            let Some(more) = self.run_next_alone()? else { break };
+            took += more;
             if self.host.now() >= until {
-                return Ok(());
+                break;
             }
         }
+        self.alone_from = self.host.now() + took * (ALONE_SHARE - 1);
+        Ok(())
+    }
+
+    /// Executes the next of them; how long that took.
+    fn run_next_alone(&mut self) -> Result<Option<Duration>, SequencerError> {
+        let next = self.workers.as_mut().and_then(Workers::next_alone);
+        let Some((transaction, behind)) = next else {
+            return Ok(None);
+        };
+        for later in behind.into_iter().rev() {
+            self.ready.requeue_front(later);
+        }
+        let began = self.host.now();
+        self.open_block()?;
+        let block = self.block.as_ref().expect("opened above");
+        if block.fits(&transaction, Outstanding::default()) {
+            self.execute(&transaction)?;
+        } else {
+            self.take_in_next_block(transaction)?;
+        }
+        Ok(Some(self.host.now().saturating_duration_since(began)))
     }
 
     // ---- waiting for them

@@ -38,6 +38,8 @@ const PARENT_HASH: &[u8] = &hex!("60014303404355");
 const OWN_COUNTER: &[u8] = &hex!("33546001013355");
 /// Never ends.
 const BURNS: &[u8] = &hex!("5b5f56");
+/// Never ends either, and looks at the beneficiary each time round.
+const BURNS_ALONE: &[u8] = &hex!("5b4131505f56");
 
 fn always(workers: usize, blocks: Duration) -> SequencerConfig {
     SequencerConfig {
@@ -163,6 +165,78 @@ async fn one_sender_with_many_nonces_is_executed_in_their_order() {
         .unwrap()
         .unwrap();
     let sealed = bed.chain.view().head.number() + 1;
+    bed.sealed(sealed).await;
+    bed.stop();
+    assert_reproducible(&bed);
+}
+
+/// One sends nothing but what stops all workers. Another's single one comes within a few mini-blocks, and so does what needs
+/// no such thing.
+#[tokio::test]
+async fn who_sends_only_what_runs_alone_keeps_nobody_waiting() {
+    const FLOOD: usize = 48;
+    /// The one that runs when it comes, the one that is made up for, and what a busy machine adds.
+    const MINI_BLOCKS_MAX: u64 = 40;
+    let mut bed = Bed::start(ChainSpec::realtime(), always(3, Duration::from_millis(200)));
+    let mut wallets: Vec<_> = (0..8).map(|index| Wallet::dev(index, &bed.spec)).collect();
+    let mut contracts = Vec::new();
+    for code in [BURNS_ALONE, LOOKS_AT_BENEFICIARY] {
+        let nonce = contracts.len() as u64;
+        assert!(
+            bed.execute(&wallets[0].create(init_code(code)))
+                .await
+                .receipt
+                .success
+        );
+        contracts.push(wallets[0].address().create(nonce));
+    }
+    let (victim, flooder) = (1, 0);
+    let executed = |bed: &Bed, wallet: &Wallet| {
+        let account = bed.chain.view().state.account(&wallet.address()).unwrap();
+        account.unwrap().nonce
+    };
+    let flood: Vec<_> = (0..FLOOD)
+        .map(|_| wallets[flooder].sign(TxKind::Call(contracts[0]), U256::ZERO, Bytes::new(), 8_000_000))
+        .collect();
+    let begin = executed(&bed, &wallets[flooder]);
+    let mut waiters: Vec<_> = flood
+        .iter()
+        .map(|sent| bed.chain.wait_for(*sent.tx_hash()))
+        .collect();
+    for sent in &flood {
+        bed.submit(sent).unwrap();
+    }
+    let first = waiters.remove(0);
+    tokio::time::timeout(Duration::from_secs(30), first)
+        .await
+        .unwrap()
+        .unwrap();
+    let from = bed.chain.view().mini_block.0;
+    let alone = wallets[victim].call(contracts[1], Bytes::new());
+    assert!(bed.execute(&alone).await.receipt.success);
+    let to = bed.chain.view().mini_block.0;
+    assert!(to - from <= MINI_BLOCKS_MAX, "{from} to {to}");
+    for wallet in &mut wallets[2..] {
+        let from = bed.chain.view().mini_block.0;
+        assert!(
+            bed.execute(&wallet.transfer(Address::ZERO, 1))
+                .await
+                .receipt
+                .success
+        );
+        let to = bed.chain.view().mini_block.0;
+        assert!(to - from <= MINI_BLOCKS_MAX, "{from} to {to}");
+    }
+    let done = executed(&bed, &wallets[flooder]) - begin;
+    assert!(done < FLOOD as u64, "the flood was over: {done}");
+    for waiter in waiters {
+        tokio::time::timeout(Duration::from_secs(60), waiter)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+    let sealed = bed.chain.view().head.number() + 1;
+    bed.execute(&wallets[2].transfer(Address::ZERO, 1)).await;
     bed.sealed(sealed).await;
     bed.stop();
     assert_reproducible(&bed);

@@ -10,7 +10,9 @@ use rapid_primitives::AccountChange;
 use revm::bytecode::Bytecode;
 
 use super::{Base, Draft, DraftAccount, DraftReader, DraftSlot, Layer};
-use crate::{VersionGone, code, reservation::Reservations, state::Shared, storages::StorageId};
+use crate::{
+    VersionGone, code, reservation::Reservations, state::Shared, storages::StorageId, sync::atomic::AtomicU64,
+};
 
 /// A draft as it was, for threads that work out what it becomes.
 #[derive(Clone, Debug)]
@@ -53,7 +55,7 @@ impl Draft {
     /// [`VersionGone`] when the snapshot below is overrun; the draft is then of no more use.
     pub fn take_in(&mut self, parts: Vec<DraftPart>) -> Result<(), VersionGone> {
         let layer = Arc::make_mut(&mut self.layer);
-        *layer.adopted.get_mut() = 0;
+        layer.adopted = AtomicU64::new(0);
         layer
             .accounts
             .reserve(parts.iter().map(|part| part.accounts.len()).sum());

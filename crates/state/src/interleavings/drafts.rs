@@ -2,7 +2,7 @@
 
 use alloy_primitives::U256;
 use rapid_primitives::ReadState;
-use shuttle::thread;
+use rapid_sync::thread;
 
 use super::{
     check_nothing_left, commit, explore,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alloy_primitives::Address;
-use shuttle::thread;
+use rapid_sync::thread;
 
 use super::explore;
 use crate::{

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, U256};
 use rapid_primitives::{AccountChange, CommitSequence, ReadState};
-use shuttle::thread;
+use rapid_sync::thread;
 
 use super::{
     check_nothing_left, commit, explore,
