@@ -85,6 +85,7 @@ impl Attempts<Claimed> for Counting {
             sequence,
             result: transfer::result(),
             changes: Vec::new(),
+            accesses: None,
             fee: Default::default(),
             nanoseconds: 0,
         };
