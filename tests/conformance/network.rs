@@ -8,7 +8,7 @@ use rapid_chainspec::{BlobParams, ChainSpec};
 use serde::Deserialize;
 
 /// The forks that tests name, in historical order.
-const FORKS: [&str; 19] = [
+const FORKS: [&str; 20] = [
     "Frontier",
     "Homestead",
     "EIP150",
