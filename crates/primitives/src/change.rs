@@ -111,11 +111,12 @@ impl AccountChange {
     /// Whether the change changes nothing.
     #[must_use]
     pub fn is_noop(&self) -> bool {
-        self.fate == Fate::Kept
-            && self.nonce.is_none()
-            && self.balance.is_none()
-            && self.code.is_none()
-            && self.storage.is_empty()
+        self.fate == Fate::Kept && !self.has_values()
+    }
+
+    /// Whether it gives any field or slot a value.
+    pub(crate) fn has_values(&self) -> bool {
+        self.nonce.is_some() || self.balance.is_some() || self.code.is_some() || !self.storage.is_empty()
     }
 
     /// The account's fields after the change, given those before it; `None` when it does not exist afterwards.

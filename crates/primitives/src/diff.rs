@@ -2,11 +2,8 @@
 
 use std::{collections::HashMap, ops::RangeInclusive};
 
-use alloy_eip7928::{
-    AccountChanges, BalanceChange, BlockAccessIndex, CodeChange as BalCodeChange, NonceChange, SlotChanges,
-    StorageChange,
-};
-use alloy_primitives::{Address, U256, map::FbBuildHasher};
+use alloy_eip7928::{AccountChanges, BlockAccessIndex, SlotChanges};
+use alloy_primitives::{Address, U256};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 
 use crate::{AccountChange, CodeChange, Fate};
@@ -23,6 +20,17 @@ pub struct FateAt {
 }
 
 impl FateAt {
+    /// What happened to an account at an index; `None` if its values say it.
+    pub(crate) const fn of(address: Address, index: u32, fate: Fate) -> Option<Self> {
+        let kind = match fate {
+            Fate::Kept => return None,
+            Fate::Wiped => FateKind::Wiped,
+            Fate::Removed => FateKind::Removed,
+            Fate::CreatedEmpty => FateKind::CreatedEmpty,
+        };
+        Some(Self { address, index, kind })
+    }
+
     /// What happened.
     #[must_use]
     pub const fn fate(&self) -> Fate {
@@ -39,17 +47,6 @@ enum FateKind {
     Wiped = 1,
     Removed = 2,
     CreatedEmpty = 3,
-}
-
-impl FateKind {
-    const fn of(fate: Fate) -> Option<Self> {
-        match fate {
-            Fate::Kept => None,
-            Fate::Wiped => Some(Self::Wiped),
-            Fate::Removed => Some(Self::Removed),
-            Fate::CreatedEmpty => Some(Self::CreatedEmpty),
-        }
-    }
 }
 
 impl alloy_rlp::Encodable for FateKind {
@@ -240,102 +237,4 @@ fn start_over(change: &mut AccountChange) {
     change
         .code
         .get_or_insert_with(|| CodeChange::new(alloy_primitives::Bytes::new()));
-}
-
-/// Collects the changes of a mini-block's transactions into a [`StateDiff`].
-#[derive(Debug, Default)]
-pub struct DiffBuilder {
-    accounts: HashMap<Address, AccountBuilder, FbBuildHasher<20>>,
-    fates: Vec<FateAt>,
-}
-
-#[derive(Debug, Default)]
-struct AccountBuilder {
-    changes: AccountChanges,
-    slots: HashMap<U256, Vec<StorageChange>, FbBuildHasher<32>>,
-}
-
-impl DiffBuilder {
-    /// An empty diff.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds what happened at one block access index. For one value of one account, indices must not decrease between
-    /// calls.
-    pub fn push(&mut self, index: u32, changes: &[AccountChange]) {
-        let at = BlockAccessIndex::new(u64::from(index));
-        for change in changes {
-            if let Some(kind) = FateKind::of(change.fate) {
-                self.fates.push(FateAt {
-                    address: change.address,
-                    index,
-                    kind,
-                });
-            }
-            if change.is_noop() || change.fate == Fate::Removed {
-                continue;
-            }
-            let account = self.accounts.entry(change.address).or_default();
-            account.push(at, change);
-        }
-    }
-
-    /// The diff, sorted as EIP-7928 asks.
-    #[must_use]
-    pub fn finish(self) -> StateDiff {
-        let mut accounts: Vec<AccountChanges> = self
-            .accounts
-            .into_iter()
-            .map(|(address, account)| account.finish(address))
-            .collect();
-        accounts.retain(AccountChanges::has_changes);
-        accounts.sort_unstable_by_key(|account| account.address);
-        let mut fates = self.fates;
-        fates.sort_by_key(|fate| (fate.index, fate.address));
-        StateDiff { accounts, fates }
-    }
-}
-
-impl AccountBuilder {
-    fn push(&mut self, at: BlockAccessIndex, change: &AccountChange) {
-        let changes = &mut self.changes;
-        if let Some(nonce) = change.nonce {
-            changes.nonce_changes.pop_if(|last| last.block_access_index == at);
-            changes.nonce_changes.push(NonceChange::new(at, nonce));
-        }
-        if let Some(balance) = change.balance {
-            changes
-                .balance_changes
-                .pop_if(|last| last.block_access_index == at);
-            changes.balance_changes.push(BalanceChange::new(at, balance));
-        }
-        if let Some(code) = &change.code {
-            changes.code_changes.pop_if(|last| last.block_access_index == at);
-            changes
-                .code_changes
-                .push(BalCodeChange::new(at, code.code.clone()));
-        }
-        for (slot, value) in &change.storage {
-            let writes = self.slots.entry(*slot).or_default();
-            match writes.last_mut() {
-                Some(last) if last.block_access_index == at => last.new_value = *value,
-                _ => writes.push(StorageChange::new(at, *value)),
-            }
-        }
-    }
-
-    fn finish(mut self, address: Address) -> AccountChanges {
-        self.changes.address = address;
-        self.changes.storage_changes = self
-            .slots
-            .into_iter()
-            .map(|(slot, changes)| SlotChanges { slot, changes })
-            .collect();
-        self.changes
-            .storage_changes
-            .sort_unstable_by_key(|slot| slot.slot);
-        self.changes
-    }
 }

@@ -16,6 +16,7 @@ mod access;
 mod block;
 mod change;
 mod diff;
+mod diff_builder;
 mod environment;
 mod memory;
 mod mini_block;
@@ -26,7 +27,8 @@ mod state_access;
 pub use access::{AccessDelta, AccessDeltaError, AccessListMerger, AmsterdamDelta};
 pub use block::{Block, BlockBody, Header, Receipt, Recovered, SealedBlock, TransactionSigned};
 pub use change::{Account, AccountChange, CodeChange, Fate};
-pub use diff::{DiffBuilder, FateAt, StateDiff, collapse_between, collapse_slots};
+pub use diff::{FateAt, StateDiff, collapse_between, collapse_slots};
+pub use diff_builder::DiffBuilder;
 pub use environment::BlockEnvironment;
 pub use memory::{MemoryPressure, MemoryPressureCell};
 pub use mini_block::{

@@ -2,7 +2,7 @@
 
 use alloy_consensus::Transaction;
 use alloy_eip7928::BlockAccessList;
-use alloy_eips::{Encodable2718, eip4895::Withdrawal, eip7685::Requests};
+use alloy_eips::{eip4895::Withdrawal, eip7685::Requests};
 use alloy_primitives::{Address, B64, B256, Bytes};
 
 use crate::{
@@ -129,7 +129,8 @@ pub struct MiniBlock {
 }
 
 impl MiniBlock {
-    pub(crate) fn position_after(&self) -> BlockPosition {
+    /// Where the next one starts, if the transactions of this one are so many bytes by their EIP-2718 encodings.
+    pub(crate) fn position_after(&self, transaction_bytes: usize) -> BlockPosition {
         let Self { header, body } = self;
         let before = header.position;
         let blob_gas: u64 = body
@@ -137,7 +138,6 @@ impl MiniBlock {
             .iter()
             .filter_map(Transaction::blob_gas_used)
             .sum();
-        let bytes: usize = body.transactions.iter().map(Encodable2718::encode_2718_len).sum();
         let logs: usize = body.receipts.iter().map(|receipt| receipt.logs.len()).sum();
         BlockPosition {
             mini_block_index: before.mini_block_index.saturating_add(1),
@@ -150,7 +150,7 @@ impl MiniBlock {
                 .last()
                 .map_or(before.gas_used, |receipt| receipt.cumulative_gas_used),
             blob_gas_used: before.blob_gas_used.saturating_add(blob_gas),
-            transaction_bytes: before.transaction_bytes.saturating_add(bytes as u64),
+            transaction_bytes: before.transaction_bytes.saturating_add(transaction_bytes as u64),
         }
     }
 }

@@ -7,12 +7,13 @@ mod access;
 use std::collections::BTreeMap;
 
 use alloy_consensus::{SignableTransaction, TxEip1559, TxLegacy, TxType};
+use alloy_eip7928::AccountChanges;
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, Bytes, Log, LogData, Signature, TxKind, U256};
 use proptest::prelude::*;
 use rapid_primitives::{
     Account, AccountChange, AmsterdamClose, BlockClose, CodeChange, DiffBuilder, Fate, Header, MiniBlock,
-    MiniBlockBody, MiniBlockNumber, ProofOfWorkSeal, Receipt, RecordError, SealedMiniBlock,
+    MiniBlockBody, MiniBlockNumber, ProofOfWorkSeal, Receipt, RecordError, SealedMiniBlock, StateDiff,
     TransactionSigned,
 };
 
@@ -137,6 +138,7 @@ proptest! {
             builder.push(u32::try_from(index).unwrap(), changes);
         }
         let diff = builder.finish();
+        prop_assert!(is_in_order(&diff), "{diff:?}");
         diff.collapse().iter().for_each(|change| collapsed.apply(change));
 
         prop_assert_eq!(collapsed, expected);
@@ -169,6 +171,41 @@ proptest! {
     fn arbitrary_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         prop_assert!(SealedMiniBlock::decode(bytes.into()).is_err());
     }
+}
+
+/// As EIP-7928 asks, without anything that is there twice or says nothing.
+fn is_in_order(diff: &StateDiff) -> bool {
+    let rises = |indices: Vec<u64>| indices.is_sorted_by(|one, next| one < next);
+    let account_is = |account: &AccountChanges| {
+        let slots = &account.storage_changes;
+        let writes = slots.iter().map(|slot| {
+            slot.changes
+                .iter()
+                .map(|change| change.block_access_index.get())
+                .collect()
+        });
+        let balances = account
+            .balance_changes
+            .iter()
+            .map(|change| change.block_access_index.get());
+        let nonces = account
+            .nonce_changes
+            .iter()
+            .map(|change| change.block_access_index.get());
+        let codes = account
+            .code_changes
+            .iter()
+            .map(|change| change.block_access_index.get());
+        account.has_changes()
+            && slots.is_sorted_by(|one, next| one.slot < next.slot)
+            && slots.iter().all(|slot| !slot.changes.is_empty())
+            && writes
+                .chain([balances.collect(), nonces.collect(), codes.collect()])
+                .all(rises)
+    };
+    diff.accounts.is_sorted_by(|one, next| one.address < next.address)
+        && diff.accounts.iter().all(account_is)
+        && diff.fates.is_sorted_by_key(|fate| (fate.index, fate.address))
 }
 
 fn sample(number: u64, parent: Option<[u8; 32]>, closes: bool, changes: &[Vec<AccountChange>]) -> MiniBlock {
