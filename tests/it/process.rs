@@ -120,6 +120,8 @@ fn any_node_command(datadir: &Path, extra: &[&str]) -> Command {
     command
         .args(["node", "--http", "--ws", "--with-unused-ports", "--ipcdisable"])
         .args(["--color", "never", "--log.file.max-files", "0"])
+        // Many nodes run at once here, which should not share a core each.
+        .args(["--executor.pin", "off"])
         .arg("--datadir")
         .arg(datadir)
         .args(extra);

@@ -19,7 +19,7 @@ pub struct ExecutorConfig {
     pub workers: WorkerCount,
     /// How many of the mini-blocks a sequencer published are executed again to compare.
     pub shadow: MiniBlockShadow,
-    /// Whether the workers that validate stay on their cores; those of production never do.
+    /// Whether workers stay on their cores.
     pub pinning: PinningMode,
 }
 
@@ -113,11 +113,12 @@ impl Default for MiniBlockShadow {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PinningMode {
     /// Where there are four cores or more.
-    #[default]
     Auto,
     /// Whatever there is.
     On,
-    /// They go where the system puts them.
+    /// They go where the system puts them. The default of the library: who has many executors in one process should not have
+    /// all of them on the same cores.
+    #[default]
     Off,
 }
 

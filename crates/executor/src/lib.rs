@@ -42,6 +42,7 @@ mod hinted_state;
 mod hints;
 mod in_order;
 mod net_parts;
+mod pinning;
 mod places;
 mod production;
 mod schedule;
@@ -51,9 +52,10 @@ mod workers;
 
 pub use block_hint::{BlockHint, HintError};
 pub use config::{ExecutorConfig, ExecutorMode, MiniBlockShadow, PinningMode, WORKERS_MAX, WorkerCount};
+pub use pinning::Pinning;
 pub use production::{
     CLASSES, Class, Efficiency, Executed, Job, Production, ProductionConfig, ProductionParts, StopReason,
     Stopped, Way,
 };
 pub use validation::{AccessListDigest, HintVerdict, Validated, ValidationError, ValidationInput, validate};
-pub use workers::{Pinning, Workers, WorkersError};
+pub use workers::{Workers, WorkersError};

@@ -62,6 +62,8 @@ use senders::Senders;
 use shared::Shared;
 use worker::Own;
 
+use crate::Pinning;
+
 /// What production runs on.
 #[derive(Debug)]
 pub struct ProductionParts<H> {
@@ -76,12 +78,14 @@ pub struct ProductionParts<H> {
 }
 
 /// How it runs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ProductionConfig {
     /// Threads that execute, the one that hands out among them; at least one.
     pub workers: usize,
     /// Whether a worker without work uses up its core for some microseconds before it sleeps.
     pub spin: bool,
+    /// Where they run; the one that hands out is the first of them.
+    pub pinning: Pinning,
 }
 
 /// The workers, and what was handed out to them. Owned by the thread that hands out.

@@ -5,7 +5,8 @@ use std::num::NonZeroUsize;
 use alloy_consensus::Transaction;
 use rapid_primitives::TransactionSigned;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use rustix::thread::{CpuSet, sched_setaffinity};
+
+use crate::Pinning;
 
 /// Stack of a worker. Calls of contracts nest in frames on the heap; what is left is that of precompiles and compiled code.
 const STACK_BYTES: usize = 8 << 20;
@@ -13,17 +14,6 @@ const STACK_BYTES: usize = 8 << 20;
 /// Gas limits of transactions that are worth waking the workers for, together. Waking them and building the index of a hint
 /// takes about as long as a dozen transfers.
 const LEAST_GAS: u64 = 500_000;
-
-/// Where workers may run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Pinning {
-    /// Wherever the system puts them.
-    #[default]
-    Free,
-    /// Each worker on a core of its own: the first takes the first, and so on; when there are more workers than cores the
-    /// cores are taken again from the first. The caller's thread, which is a worker too, is left where it is.
-    Cores(Vec<usize>),
-}
 
 /// Why workers could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +32,7 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts all threads but the caller's.
+    /// Starts all threads but the caller's, which stays where it is.
     ///
     /// # Errors
     /// [`WorkersError`] if the system gives no thread.
@@ -101,24 +91,9 @@ fn pool(count: usize, pinning: Pinning) -> Result<ThreadPool, WorkersError> {
         .num_threads(count)
         .stack_size(STACK_BYTES)
         .thread_name(|worker| format!("executor-{}", worker + 1))
-        .start_handler(move |worker| pin(worker + 1, &pinning))
+        .start_handler(move |worker| pinning.pin(worker + 1))
         .build()?;
     Ok(pool)
-}
-
-/// Puts this thread on its core. A worker that cannot be pinned works nevertheless.
-fn pin(worker: usize, pinning: &Pinning) {
-    let Pinning::Cores(cores) = pinning else { return };
-    let Some(core) = cores.get(worker % cores.len().max(1)) else {
-        return;
-    };
-    let mut set = CpuSet::new();
-    if *core < CpuSet::MAX_CPU {
-        set.set(*core);
-    }
-    if let Err(error) = sched_setaffinity(None, &set) {
-        tracing::warn!(target: "executor", worker, core, %error, "A worker could not be pinned to its core");
-    }
 }
 
 #[cfg(test)]
@@ -145,17 +120,5 @@ mod tests {
                 assert_eq!((own, others.into_inner()), (7, count - 1));
             }
         }
-    }
-
-    #[test]
-    fn a_core_that_is_not_there_stops_nobody() {
-        let pinning = Pinning::Cores(vec![CpuSet::MAX_CPU + 1]);
-        let workers = Workers::start(NonZeroUsize::new(3).expect("not zero"), &pinning).expect("threads");
-        let others = AtomicUsize::new(0);
-        let count_up = || {
-            others.fetch_add(1, SeqCst);
-        };
-        workers.run(count_up, || ());
-        assert_eq!(others.into_inner(), 2);
     }
 }

@@ -1,10 +1,9 @@
 //! How blocks from elsewhere are executed, from the configuration.
 
-use std::{num::NonZeroUsize, sync::Arc, thread::available_parallelism};
+use std::{num::NonZeroUsize, sync::Arc};
 
 use rapid_chain::ExecutionMode;
-use rapid_executor::{ExecutorConfig, ExecutorMode, Pinning, PinningMode, Workers, WorkersError};
-use rustix::thread::{CpuSet, sched_getaffinity};
+use rapid_executor::{ExecutorConfig, ExecutorMode, Pinning, Workers, WorkersError};
 
 use crate::Role;
 
@@ -17,31 +16,16 @@ pub(crate) fn execution_mode(config: &ExecutorConfig, role: &Role) -> Result<Exe
     let workers = NonZeroUsize::new(config.workers.get()).filter(|workers| workers.get() > 1);
     match (config.mode, workers) {
         (ExecutorMode::Parallel, Some(workers)) if follows => {
-            let workers = Workers::start(workers, &pinning(config.pinning))?;
+            let workers = Workers::start(workers, &Pinning::of(config.pinning))?;
             Ok(ExecutionMode::Parallel(Arc::new(workers)))
         }
         _ => Ok(ExecutionMode::Sequential),
     }
 }
 
-fn pinning(mode: PinningMode) -> Pinning {
-    let cores = available_parallelism().map_or(1, NonZeroUsize::get);
-    if !mode.pins(cores) {
-        return Pinning::Free;
-    }
-    // Those that the process may use, which need not be the first ones.
-    sched_getaffinity(None).map_or(Pinning::Free, |allowed| {
-        Pinning::Cores(
-            (0..CpuSet::MAX_CPU)
-                .filter(|core| allowed.is_set(*core))
-                .collect(),
-        )
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use rapid_executor::WorkerCount;
+    use rapid_executor::{PinningMode, WorkerCount};
     use rapid_sequencer::SequencerConfig;
 
     use super::*;
@@ -75,11 +59,5 @@ mod tests {
                 "{config:?} {role:?}"
             );
         }
-    }
-
-    #[test]
-    fn pinned_workers_have_cores() {
-        assert!(matches!(pinning(PinningMode::On), Pinning::Cores(cores) if !cores.is_empty()));
-        assert_eq!(pinning(PinningMode::Off), Pinning::Free);
     }
 }

@@ -23,9 +23,10 @@ pub(crate) struct ExecutorArgs {
     #[arg(long = "executor.shadow", value_name = "MINI_BLOCKS", default_value_t = 100)]
     shadow: u64,
 
-    /// Whether the workers that check blocks from elsewhere stay on their cores: `auto` only with 4 cores or more.
+    /// Whether workers stay on their cores: `auto` only with 4 cores or more.
     ///
-    /// A sequencer's workers are never pinned.
+    /// The first worker is on the first core that the process may use, and so on. A sequencer's loop is the first of its
+    /// workers, if there are others. Whatever else runs goes where the system puts it.
     #[arg(long = "executor.pin", value_name = "auto|on|off", default_value = "auto")]
     pin: PinningArg,
 }
@@ -106,8 +107,12 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_those_of_the_executor() {
-        assert_eq!(config(&[]).unwrap(), ExecutorConfig::default());
+    fn defaults_are_those_of_the_executor_but_for_pinning() {
+        let default = ExecutorConfig {
+            pinning: PinningMode::Auto,
+            ..ExecutorConfig::default()
+        };
+        assert_eq!(config(&[]).unwrap(), default);
     }
 
     #[test]
@@ -116,13 +121,13 @@ mod tests {
             "--executor=sequential",
             "--executor.workers=256",
             "--executor.shadow=0",
-            "--executor.pin=on",
+            "--executor.pin=off",
         ])
         .unwrap();
         assert_eq!(given.mode, ExecutorMode::Sequential);
         assert_eq!(given.workers.get(), 256);
         assert_eq!(given.shadow, MiniBlockShadow::NEVER);
-        assert_eq!(given.pinning, PinningMode::On);
+        assert_eq!(given.pinning, PinningMode::Off);
         for refused in [
             "--executor=fast",
             "--executor.workers=0",

@@ -53,7 +53,13 @@ pub(crate) struct Running {
 impl Running {
     /// Starts `node` with unused ports and without IPC, and waits until it serves.
     pub(crate) fn start(datadir: &Path, arguments: &[&str]) -> Self {
-        let mut all = vec!["node", "--with-unused-ports", "--ipcdisable"];
+        let mut all = vec![
+            "node",
+            "--with-unused-ports",
+            "--ipcdisable",
+            "--executor.pin",
+            "off",
+        ];
         all.extend(arguments);
         let mut child = command(datadir, &all)
             .stdout(Stdio::piped())

@@ -28,6 +28,7 @@ use super::{
     job::Job,
     model::{Claimed, sender_of},
 };
+use crate::Pinning;
 
 const BENEFICIARY: Address = Address::repeat_byte(0xbe);
 
@@ -117,7 +118,11 @@ impl Producer {
             hashes: NoBlockHashes,
             compiler: Compiler::none(),
         };
-        let config = ProductionConfig { workers, spin: true };
+        let config = ProductionConfig {
+            workers,
+            spin: true,
+            pinning: Pinning::Free,
+        };
         let mut production = Production::start(config, parts, || {}).expect("threads");
         production.enter_block(environment(), None);
         Self {

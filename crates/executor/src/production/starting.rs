@@ -32,7 +32,7 @@ pub(super) struct Ground<A> {
 }
 
 impl<J: Job> Production<J> {
-    /// Starts the workers. `wake` is called from their threads when the thread that hands out may have something to do.
+    /// Starts the workers but the first, which is the calling thread. `wake` is called from their threads when the thread that hands out may have something to do.
     ///
     /// # Errors
     /// If a thread does not start.
@@ -85,6 +85,8 @@ impl<J: Job> Production<J> {
         } else {
             Waiting::Sleep
         };
+        let pinning = config.pinning;
+        pinning.pin(OWN);
         let own = Worker::new(OWN, waiting, Arc::clone(&shared), attempts());
         let mut production = Self {
             shared: Arc::clone(&shared),
@@ -107,8 +109,11 @@ impl<J: Job> Production<J> {
             metrics: Metrics::new(),
         };
         for number in OWN + 1..workers {
-            let (shared, attempts) = (Arc::clone(&shared), attempts.clone());
-            let work = move || Worker::new(number, waiting, shared, attempts()).run();
+            let (shared, attempts, pinning) = (Arc::clone(&shared), attempts.clone(), pinning.clone());
+            let work = move || {
+                pinning.pin(number);
+                Worker::new(number, waiting, shared, attempts()).run();
+            };
             let thread = thread::Builder::new().name(format!("executor-{number}"));
             production.threads.push(thread.spawn(work)?);
         }

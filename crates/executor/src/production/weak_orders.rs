@@ -37,7 +37,7 @@ use super::{
     starting::Ground,
     worker::{Own, Waiting, Worker},
 };
-use crate::transfer;
+use crate::{Pinning, transfer};
 
 /// Preemptions in a schedule: what is known to go wrong needs one or two.
 const PREEMPTIONS: usize = 2;
@@ -120,6 +120,7 @@ fn production(wake: impl Fn() + Send + Sync + 'static) -> (Production<Claimed>, 
     let config = ProductionConfig {
         workers: 2,
         spin: false,
+        pinning: Pinning::Free,
     };
     let production = Production::start_on(ground, config, wake).expect("a thread");
     (production, traces)

@@ -11,7 +11,9 @@ use std::{
 use alloy_consensus::{Signed, TxLegacy};
 use alloy_primitives::{Address, Signature, TxKind, U256};
 use rapid_evm::{BlockAccesses, BlockExecutor, Compiler, NoBlockHashes, StateDb};
-use rapid_executor::{Class, Executed, Job, Production, ProductionConfig, ProductionParts, StopReason};
+use rapid_executor::{
+    Class, Executed, Job, Pinning, Production, ProductionConfig, ProductionParts, StopReason,
+};
 use rapid_primitives::{AccessListMerger, AccountChange, ReadState, Receipt, TransactionSigned};
 use rapid_state::{Newest, State};
 
@@ -59,7 +61,11 @@ impl<'a> Producer<'a> {
     fn new(bed: &'a Bed, workers: usize) -> Self {
         bed.parent.adopt(&bed.state).unwrap();
         let state = bed.state.clone();
-        let config = ProductionConfig { workers, spin: false };
+        let config = ProductionConfig {
+            workers,
+            spin: false,
+            pinning: Pinning::Free,
+        };
         let parts = ProductionParts {
             spec: Arc::clone(&bed.spec),
             state: state.clone(),
@@ -309,7 +315,11 @@ fn break_a_worker(workers: usize, work: impl FnOnce(&mut Production<Breaking>)) 
         hashes: NoBlockHashes,
         compiler: Compiler::none(),
     };
-    let config = ProductionConfig { workers, spin: false };
+    let config = ProductionConfig {
+        workers,
+        spin: false,
+        pinning: Pinning::Free,
+    };
     let mut production = Production::start(config, parts, || {}).unwrap();
     production.enter_block(bed.environment.clone(), None);
     let breaker = bed.senders[0];
@@ -370,6 +380,7 @@ fn what_breaks_a_worker_that_looks_ahead_breaks_nothing_else() {
     let config = ProductionConfig {
         workers: 1,
         spin: false,
+        pinning: Pinning::Free,
     };
     let mut production = Production::start(config, parts, || {}).unwrap();
     production.enter_block(bed.environment.clone(), None);

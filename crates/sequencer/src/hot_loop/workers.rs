@@ -6,7 +6,7 @@ use alloy_primitives::Address;
 use rapid_chain::Chain;
 use rapid_chainspec::ChainSpec;
 use rapid_executor::{
-    Class, Executed, ExecutorMode, Job, Production, ProductionConfig, ProductionParts, Stopped, Way,
+    Class, Executed, ExecutorMode, Job, Pinning, Production, ProductionConfig, ProductionParts, Stopped, Way,
 };
 use rapid_pool::PooledTransaction;
 use rapid_primitives::{CommitSequence, TransactionSigned};
@@ -77,7 +77,12 @@ impl Workers {
         let spin = cores >= SPIN_CORES_MIN && workers < cores;
         let control = Arc::clone(control);
         let wake = move || control.wake_loop();
-        let production = Production::start(ProductionConfig { workers, spin }, parts, wake)
+        let production_config = ProductionConfig {
+            workers,
+            spin,
+            pinning: Pinning::of(config.executor.pinning),
+        };
+        let production = Production::start(production_config, parts, wake)
             .map_err(|error| SequencerError::Thread(Arc::new(error)))?;
         Ok(Some(Self {
             production,

@@ -12,7 +12,7 @@ use alloy_primitives::Address;
 use eyre::{bail, eyre};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use rapid_evm::{BlockExecutor, NoBlockHashes};
-use rapid_executor::{Class, Job, Production, ProductionConfig, ProductionParts, Way};
+use rapid_executor::{Class, Job, Pinning, Production, ProductionConfig, ProductionParts, Way};
 use rapid_primitives::{Receipt, TransactionSigned};
 use rapid_state::Newest;
 use std::{
@@ -83,6 +83,7 @@ impl Side for InProduction {
         let config = ProductionConfig {
             workers: self.workers,
             spin: self.workers < thread::available_parallelism()?.get(),
+            pinning: Pinning::Free,
         };
         // The workers' counters say how often something was executed.
         let recorder = PrometheusBuilder::new().build_recorder();
