@@ -1,6 +1,6 @@
 //! The transaction pool: admission, lanes, per-sender queues, limits.
 //!
-//! - **In:** raw transactions and the published state, from RPC threads; mini-blocks and heads, from the committer.
+//! - **In:** raw transactions and the published state, from RPC threads; mini-blocks and heads, once they are published.
 //! - **Out:** executable transactions in lane and nonce order, to the one thread that executes ([`ReadyQueue`]);
 //!   refusals with reth's messages and codes ([`PoolError`]); counts, contents and a feed, to RPC.
 //! - **Owns:** the pooled transactions, and the threads of a [`Recovery`].
@@ -12,7 +12,7 @@
 //!  raw --> decode, recover --> validate --> sender's queue --> lane: ready queue --> ReadyQueue::pop --> hot loop
 //!          (caller, Recovery)  (no lock)    (1 of 64 locks)    (lock-free)                |  requeue, hold, discard
 //!                                             ^                                           v
-//!                                             +------- on_mini_block, on_head <--- committer, after publish
+//!                                             +------- on_mini_block, on_head <--- after publication
 //! ```
 //!
 //! A transaction is *pending* from the moment all that comes before it in its sender's order is pending or included, its

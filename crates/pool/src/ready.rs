@@ -15,6 +15,9 @@ use crate::{
     turns::{Turn, Turns},
 };
 
+/// Lanes that go on when no others do.
+const URGENT: [Lane; 2] = [Lane::System, Lane::Critical];
+
 /// Why [`ReadyQueue::wait_until`] returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
@@ -107,9 +110,22 @@ impl ReadyQueue {
         if overdue.is_some_and(|(lane, turn)| turn == Turn::Age && lane > Lane::Critical) {
             return None;
         }
-        [Lane::System, Lane::Critical]
+        URGENT
             .into_iter()
             .find_map(|lane| self.serve(lane, Turn::Rank, now))
+    }
+
+    /// Takes the next transaction of a lane above `Paid`, for who should not take on more than must be; also of one below that
+    /// has not been served for its ageing bound. The time never goes back.
+    pub fn pop_pressing_at(&mut self, now: Instant) -> Option<Arc<PooledTransaction>> {
+        self.flush_discards();
+        let overdue = self.turns.overdue(&self.shared.config.lanes, now);
+        let by_age = overdue.filter(|(_, turn)| *turn == Turn::Age);
+        let by_rank = URGENT.map(|lane| (lane, Turn::Rank));
+        by_age
+            .into_iter()
+            .chain(by_rank)
+            .find_map(|(lane, turn)| self.serve(lane, turn, now))
     }
 
     fn serve(&mut self, lane: Lane, turn: Turn, now: Instant) -> Option<Arc<PooledTransaction>> {
@@ -257,9 +273,15 @@ impl ReadyQueue {
     }
 
     fn has_work(&self) -> bool {
-        !self.discards.is_empty()
-            || self.front.iter().any(|front| !front.is_empty())
-            || self.shared.queues.iter().any(|queue| !queue.is_empty())
+        !self.discards.is_empty() || Lane::ALL.into_iter().any(|lane| self.has_some_of(lane))
+    }
+
+    fn has_urgent(&self) -> bool {
+        !self.discards.is_empty() || URGENT.into_iter().any(|lane| self.has_some_of(lane))
+    }
+
+    fn has_some_of(&self, lane: Lane) -> bool {
+        !self.front[lane.index()].is_empty() || !self.shared.queues[lane.index()].is_empty()
     }
 
     /// Places in all lanes, an upper bound of what can be popped: some may have been withdrawn.
@@ -285,10 +307,19 @@ impl ReadyQueue {
     /// [`crate::Pool::notify_consumer`] is called, or the deadline. Returns at once if one of these holds already; the
     /// end of submissions counts if [`is_idle`](Self::is_idle) saw one since the last call.
     pub fn wait_until(&mut self, deadline: Instant) -> Wake {
+        self.wait_for(Self::has_work, deadline)
+    }
+
+    /// [`Self::wait_until`], with lanes below `Critical` left where they are.
+    pub fn wait_for_urgent_until(&mut self, deadline: Instant) -> Wake {
+        self.wait_for(Self::has_urgent, deadline)
+    }
+
+    fn wait_for(&mut self, has_work: fn(&Self) -> bool, deadline: Instant) -> Wake {
         self.shared.signal.register();
         loop {
             self.flush_discards();
-            if self.has_work() {
+            if has_work(self) {
                 self.saw_ingress = false;
                 return Wake::Ready;
             }
@@ -305,7 +336,7 @@ impl ReadyQueue {
             }
             self.shared
                 .signal
-                .sleep_until(deadline, || self.has_work() || self.ingress_ended());
+                .sleep_until(deadline, || has_work(self) || self.ingress_ended());
         }
     }
 

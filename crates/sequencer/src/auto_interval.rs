@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{MIN_MINI_BLOCK_INTERVAL, committer::COMMIT_QUEUE_LEN, config::AUTO_INTERVAL_MAX};
+use crate::{MIN_MINI_BLOCK_INTERVAL, committer::COMMITTER_BEHIND_FROM, config::AUTO_INTERVAL_MAX};
 
 /// Mini-blocks that are looked at for a percentile, all of one interval: the second worst of a hundred and twenty-eight, so
 /// that one write that the disk was slow with changes nothing.
@@ -18,7 +18,7 @@ const WINDOW: usize = 128;
 const COMMIT_QUEUE_SHORT: usize = 1;
 
 /// Mini-blocks waiting for the committer from which the interval becomes longer at once: half of what makes the loop wait.
-const COMMIT_QUEUE_LONG: usize = COMMIT_QUEUE_LEN / 2;
+const COMMIT_QUEUE_LONG: usize = COMMITTER_BEHIND_FROM / 2;
 
 /// Transactions that may be waiting in the lanes while the interval becomes shorter: about what a core executes in the longest
 /// one. Where more wait, it is they who make the latency, and more mini-blocks would only make it longer.
@@ -113,7 +113,7 @@ impl AutoInterval {
     pub(crate) fn decide(&mut self, times: &CommitTimes, queues: Queues) -> Option<Duration> {
         let committed = times.written();
         let seen = committed - self.decided_at;
-        let piles_up = queues.mini_blocks >= COMMIT_QUEUE_LONG && seen > COMMIT_QUEUE_LEN as u64;
+        let piles_up = queues.mini_blocks >= COMMIT_QUEUE_LONG && seen > COMMITTER_BEHIND_FROM as u64;
         if !piles_up && seen < WINDOW as u64 {
             return None;
         }

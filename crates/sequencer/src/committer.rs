@@ -8,21 +8,28 @@ use std::{
 use alloy_primitives::B256;
 use crossbeam_channel::{Receiver, Sender};
 use rapid_chain::Driver;
-use rapid_pool::Pool;
 use rapid_primitives::{CommitSequence, SealedMiniBlock};
 use rapid_state::Snapshot;
 
 use crate::{
     SequencerError,
     auto_interval::CommitTimes,
+    control::Control,
     cut::{CommitOrder, Cut},
     metrics::CommitMetrics,
-    shadow::{Before, ShadowFeed},
+    pool_feed::PoolFeed,
+    shadow::ShadowFeed,
 };
 
-/// Mini-blocks that may wait for the committer; the loop waits when it is full. It is the only thing that makes the
-/// loop wait.
-pub(crate) const COMMIT_QUEUE_LEN: usize = 8;
+/// Mini-blocks that may wait for the committer; the loop waits when it is full.
+pub(crate) const COMMIT_QUEUE_LEN: usize = 32;
+
+/// Mini-blocks waiting for the committer from which it is behind: the loop takes only what is urgent, for which there is room
+/// left.
+pub(crate) const COMMITTER_BEHIND_FROM: usize = 8;
+
+/// Most mini-blocks that are published together.
+const BATCH_MAX: usize = 8;
 
 /// A mini-block that was published, on its way to the finaliser.
 #[derive(Debug)]
@@ -34,7 +41,8 @@ pub(crate) struct Published {
 
 pub(crate) struct Committer {
     pub(crate) driver: Arc<Driver>,
-    pub(crate) pool: Pool,
+    pub(crate) pool: PoolFeed,
+    pub(crate) control: Arc<Control>,
     pub(crate) cuts: Receiver<CommitOrder>,
     pub(crate) published: Sender<Published>,
     /// Hash of the newest mini-block.
@@ -53,18 +61,11 @@ struct Written {
     sealing: Duration,
 }
 
-/// A mini-block that was published, and that nobody but subscribers has been told of.
-struct Announced {
-    published: Published,
-    /// Where the shadow begins, if it takes this one.
-    before: Option<Before>,
-}
-
 impl Committer {
     /// Runs until the loop is gone and everything it cut is published, or until the log fails.
     pub(crate) fn run(mut self) -> Result<(), SequencerError> {
         while let Ok(first) = self.cuts.recv() {
-            let mut batch = Vec::with_capacity(COMMIT_QUEUE_LEN);
+            let mut batch = Vec::with_capacity(BATCH_MAX);
             let mut next = Some(first);
             let mut make_durable = false;
             // What came meanwhile shares the sync.
@@ -73,17 +74,14 @@ impl Committer {
                     CommitOrder::Commit(cut) => batch.push(self.write(cut)?),
                     CommitOrder::MakeDurable => make_durable = true,
                 }
-                let full = batch.len() == COMMIT_QUEUE_LEN;
+                let full = batch.len() == BATCH_MAX;
                 next = if full { None } else { self.cuts.try_recv().ok() };
             }
+            self.control.wake_if_pressed();
             if let Some(last) = batch.last() {
                 self.driver.wait_announceable(last.mini_block.number())?;
             }
-            // All are published before the pool hears of any: nobody waits for what it does.
-            let announced: Vec<_> = batch.into_iter().map(|written| self.publish(written)).collect();
-            for announced in announced {
-                self.hand_on(announced);
-            }
+            batch.into_iter().for_each(|written| self.publish(written));
             if make_durable {
                 self.driver.sync_log()?;
             }
@@ -113,7 +111,8 @@ impl Committer {
         })
     }
 
-    fn publish(&self, written: Written) -> Announced {
+    /// Publishes it, and tells the others of the node.
+    fn publish(&self, written: Written) {
         let Written {
             mini_block,
             version,
@@ -134,22 +133,11 @@ impl Committer {
         if let Some(arrival) = arrival {
             self.metrics.latency.record(arrival.elapsed());
         }
-        Announced {
-            published: Published { mini_block, after },
-            before,
-        }
-    }
-
-    /// Tells the others of the node what was published.
-    fn hand_on(&self, announced: Announced) {
-        let Announced { published, before } = announced;
-        self.pool.on_mini_block(&published.mini_block);
+        self.pool.published(&mini_block);
         if let Some(before) = before {
-            let chain = self.driver.chain();
-            let version = published.after.sequence();
-            self.shadow.offer(before, &published.mini_block, version, chain);
+            self.shadow.offer(before, &mini_block, version, chain);
         }
         // The finaliser goes only after a failure, which ends this thread through the queue before it.
-        let _ = self.published.send(published);
+        let _ = self.published.send(Published { mini_block, after });
     }
 }

@@ -14,6 +14,8 @@ use crate::SequencerError;
 #[derive(Debug)]
 pub(crate) struct Control {
     stopping: AtomicBool,
+    /// Whether the loop waits for the committer to catch up.
+    pressed: AtomicBool,
     failure: watch::Sender<Option<SequencerError>>,
     pool: Pool,
 }
@@ -22,6 +24,7 @@ impl Control {
     pub(crate) fn new(pool: Pool) -> Arc<Self> {
         Arc::new(Self {
             stopping: AtomicBool::new(false),
+            pressed: AtomicBool::new(false),
             failure: watch::channel(None).0,
             pool,
         })
@@ -40,6 +43,19 @@ impl Control {
     /// Wakes the loop if it sleeps.
     pub(crate) fn wake_loop(&self) {
         self.pool.notify_consumer();
+    }
+
+    /// Tells the committer whether the loop wants to hear that it caught up. The loop looks where it is once more afterwards,
+    /// before it sleeps.
+    pub(crate) fn set_pressed(&self, pressed: bool) {
+        self.pressed.store(pressed, SeqCst);
+    }
+
+    /// Wakes the loop if it waits for the committer, which has taken what was cut.
+    pub(crate) fn wake_if_pressed(&self) {
+        if self.pressed.load(SeqCst) {
+            self.wake_loop();
+        }
     }
 
     /// Notes the first failure and stops.

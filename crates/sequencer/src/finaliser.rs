@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Instant};
 use alloy_primitives::B256;
 use crossbeam_channel::{Receiver, Sender};
 use rapid_chain::{BlockAssembly, ChainError, Driver, Precedence};
-use rapid_pool::{HeadInfo, Pool};
+use rapid_pool::HeadInfo;
 
-use crate::{Host, SequencerError, committer::Published};
+use crate::{Host, SequencerError, committer::Published, control::Control, pool_feed::PoolFeed};
 
 /// Published mini-blocks that may wait for the finaliser. When it is full the committer waits, and through it the loop:
 /// a second of mini-blocks at the shortest interval, since the one that closes a block takes the trie about as long.
@@ -22,7 +22,8 @@ pub(crate) struct SealedHash {
 
 pub(crate) struct Finaliser<C> {
     pub(crate) driver: Arc<Driver>,
-    pub(crate) pool: Pool,
+    pub(crate) pool: PoolFeed,
+    pub(crate) control: Arc<Control>,
     pub(crate) host: C,
     pub(crate) assembly: BlockAssembly,
     pub(crate) published: Receiver<Published>,
@@ -51,7 +52,7 @@ impl<C: Host> Finaliser<C> {
             self.driver.seal(finished)?;
             // The loop is gone when the node stops.
             let _ = self.hashes.send(sealed);
-            self.pool.notify_consumer();
+            self.control.wake_loop();
             self.announce_head()?;
         }
         Ok(())
@@ -61,7 +62,7 @@ impl<C: Host> Finaliser<C> {
     fn announce_head(&self) -> Result<(), SequencerError> {
         let chain = self.driver.chain();
         let environment = chain.simulation_environment(&chain.view(), self.host.wall().as_secs())?;
-        self.pool.on_head(&HeadInfo::of(chain.spec(), &environment));
+        self.pool.head(HeadInfo::of(chain.spec(), &environment));
         Ok(())
     }
 }

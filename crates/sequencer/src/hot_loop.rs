@@ -27,6 +27,7 @@ use crate::{
     pace::Pace,
 };
 
+mod pressure;
 mod transactions;
 mod workers;
 
@@ -91,6 +92,10 @@ pub(crate) struct HotLoop<C> {
     alone_from: Instant,
     /// Nothing is executed before, because memory is low.
     rests_until: Option<Instant>,
+    /// Since when only what is urgent is taken.
+    pressed_since: Option<Instant>,
+    /// The open block should have been closed, and the hash of its parent is not there.
+    closing_is_due: bool,
     /// Parent of the block whose opening waits for the next second.
     waits_since: Option<u64>,
     /// What was executed since then, and the block's totals at that moment.
@@ -169,6 +174,8 @@ impl<C: Host> HotLoop<C> {
             last_cut: now,
             alone_from: now,
             rests_until: None,
+            pressed_since: None,
+            closing_is_due: false,
             waits_since: None,
             config,
             host,
@@ -195,8 +202,10 @@ impl<C: Host> HotLoop<C> {
             self.take_hashes()?;
             self.collect()?;
             let now = self.host.now();
+            self.close_overdue_block()?;
             self.close_due_block(now)?;
             self.cut_due_mini_block(now)?;
+            self.note_pressure(now);
             if !self.driver.has_room() {
                 self.pause()?;
                 continue;
@@ -368,7 +377,7 @@ impl<C: Host> HotLoop<C> {
         }
         pace.advance(now);
         match (&self.block, self.config.block_policy) {
-            (Some(_), _) => self.close_block(),
+            (Some(_), _) => self.close_once_possible(),
             // What waits for this second opens the block. An empty one now would take the second away from it, and the
             // next one as well.
             (None, _) if !self.ready.is_empty() => Ok(()),
@@ -434,6 +443,7 @@ impl<C: Host> HotLoop<C> {
             }),
         )?;
         self.block = None;
+        self.closing_is_due = false;
         self.parent = Parent { header, hash: None };
         Ok(())
     }
@@ -521,7 +531,11 @@ impl<C: Host> HotLoop<C> {
 
     fn wait(&mut self, until: Instant) -> Result<(), SequencerError> {
         let deadline = self.next_due(until);
-        self.ready.wait_until(deadline);
+        if self.is_pressed() {
+            self.wait_under_pressure(deadline);
+        } else {
+            self.ready.wait_until(deadline);
+        }
         Ok(())
     }
 

@@ -4,17 +4,19 @@
 //! - **In:** executable transactions ([`rapid_pool::ReadyQueue`]), the time, and where the chain stands
 //!   ([`rapid_chain::Opened`]).
 //! - **Out:** published mini-blocks and sealed blocks, through the chain's [`Driver`](rapid_chain::Driver).
-//! - **Owns:** four OS threads and the bounded queues between them.
+//! - **Owns:** five OS threads and the bounded queues between them.
 //! - **Must hold:** the loop never awaits, logs above trace, takes a contended lock or touches disk; it waits for a
-//!   full commit queue, and to close a block for the hash of its parent. Commit, then publish, then answer. An EVM block is a plain Ethereum block. The next block
+//!   full commit queue. While the committer is behind, or a block cannot be closed for want of its parent's hash, it takes only
+//!   what is urgent. Commit, then publish, then answer. An EVM block is a plain Ethereum block. The next block
 //!   does not wait for the hash of the last one, except to close, or to execute a transaction that reads it.
 //!
 //! ```text
-//!  pool lanes --> sequencer-loop --cut, 8 deep--> sequencer-commit --128--> sequencer-final
+//!  pool lanes --> sequencer-loop --cut, 32 deep-> sequencer-commit --1024-> sequencer-final
 //!                 execute, cut         ^          encode, log, publish         trie, roots, header
 //!                                      |             |                               |
 //!                                      +-------------|- hash of the sealed block -----+
 //!                                                    +-- one in n, 1 --> sequencer-shadow: executes it again, compares
+//!                                                    +-- 64 deep --> sequencer-pool: tells the pool what is used up
 //! ```
 
 mod auto_interval;
@@ -31,6 +33,7 @@ mod hot_loop;
 mod metrics;
 mod open_block;
 mod pace;
+mod pool_feed;
 mod sequencer;
 mod shadow;
 

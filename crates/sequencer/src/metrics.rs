@@ -13,6 +13,7 @@
 //! | `rapid_reth_sequencer_mini_block_target_seconds` | between deadlines: fixed, or what `auto` has chosen |
 //! | `rapid_reth_sequencer_deadlines_missed_total` | deadlines skipped because a transaction or the commit queue took too long |
 //! | `rapid_reth_sequencer_commit_queue_mini_blocks` | cut and not yet committed |
+//! | `rapid_reth_sequencer_pressure_seconds` | for how long only urgent lanes were served, since committer or finaliser were behind |
 //! | `rapid_reth_sequencer_transactions_total` | executed |
 //! | `rapid_reth_sequencer_discarded_total` | popped, but not executable |
 //! | `rapid_reth_sequencer_timestamp_waits_total` | block openings that waited for the next second |
@@ -38,6 +39,7 @@ pub(crate) struct LoopMetrics {
     pub(crate) target_interval: Gauge,
     pub(crate) deadlines_missed: Counter,
     pub(crate) commit_queue: Gauge,
+    pub(crate) pressure: Histogram,
     pub(crate) transactions: Counter,
     pub(crate) discarded: Counter,
     pub(crate) timestamp_waits: Counter,
@@ -59,6 +61,7 @@ impl LoopMetrics {
                 .map(|reason| counter!("rapid_reth_sequencer_cuts_total", "reason" => reason.name())),
             deadlines_missed: counter!("rapid_reth_sequencer_deadlines_missed_total"),
             commit_queue: gauge!("rapid_reth_sequencer_commit_queue_mini_blocks"),
+            pressure: histogram!("rapid_reth_sequencer_pressure_seconds"),
             transactions: counter!("rapid_reth_sequencer_transactions_total"),
             discarded: counter!("rapid_reth_sequencer_discarded_total"),
             timestamp_waits: counter!("rapid_reth_sequencer_timestamp_waits_total"),

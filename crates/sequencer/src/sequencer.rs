@@ -18,6 +18,7 @@ use crate::{
     finaliser::{Finaliser, PUBLISHED_QUEUE_LEN},
     hot_loop::{HotLoop, LoopStart, Parent},
     metrics::CommitMetrics,
+    pool_feed::PoolFeeder,
     shadow::{Shadow, ShadowMeter},
 };
 
@@ -85,23 +86,26 @@ impl Sequencer {
             assembly,
             ..
         } = tip;
+        let (pool_feed, pool_feeder) = PoolFeeder::new(pool);
+        let finaliser = Finaliser {
+            driver: Arc::clone(&driver),
+            pool: pool_feed.clone(),
+            control: Arc::clone(&control),
+            host,
+            assembly,
+            published: from_committer,
+            hashes,
+        };
         let committer = Committer {
             driver: Arc::clone(&driver),
-            pool: pool.clone(),
+            pool: pool_feed,
+            control: Arc::clone(&control),
             cuts: from_loop,
             published,
             tip: mini_block_hash,
             metrics: CommitMetrics::new(),
             times,
             shadow: feed,
-        };
-        let finaliser = Finaliser {
-            driver: Arc::clone(&driver),
-            pool,
-            host,
-            assembly,
-            published: from_committer,
-            hashes,
         };
         let mut sequencer = Self {
             control,
@@ -116,6 +120,10 @@ impl Sequencer {
             })?;
         }
         sequencer.spawn("sequencer-final", move || finaliser.run())?;
+        sequencer.spawn("sequencer-pool", move || {
+            pool_feeder.run();
+            Ok(())
+        })?;
         sequencer.spawn("sequencer-commit", move || {
             Precedence::Publish.take();
             committer.run()

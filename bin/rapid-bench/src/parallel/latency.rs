@@ -386,10 +386,12 @@ fn send(
     while decoded.len() > 0 {
         let now = started.elapsed();
         let due = ((now.as_secs_f64() * offered) as usize + 1).saturating_sub(sent.len());
-        let batch: Vec<_> = decoded.by_ref().take(due).collect();
-        sent.resize(sent.len() + batch.len(), now);
-        for result in pool.submit_batch(Origin::External, batch, &chain.view().state, head) {
-            result?;
+        let view = chain.view();
+        for transaction in decoded.by_ref().take(due) {
+            sent.push(started.elapsed());
+            for result in pool.submit_batch(Origin::External, vec![transaction], &view.state, head) {
+                result?;
+            }
         }
         thread::sleep(SENDING_INTERVAL);
     }

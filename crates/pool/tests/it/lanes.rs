@@ -6,7 +6,7 @@ use std::{
 };
 
 use alloy_primitives::{Address, TxKind};
-use rapid_pool::{LANES, Lane, LaneConfig, Origin, PoolConfig, SubPoolLimit};
+use rapid_pool::{LANES, Lane, LaneConfig, Origin, PoolConfig, SubPoolLimit, Wake};
 
 use crate::support::{Bench, GWEI, Spec, address, config};
 
@@ -317,6 +317,32 @@ fn what_is_urgent_waits_while_a_lane_below_is_late() {
     assert!(bench.ready.pop_urgent_at(late).is_none());
     assert_eq!(bench.ready.pop_at(late).unwrap().lane(), Lane::Normal);
     assert_eq!(bench.ready.pop_urgent_at(late).unwrap().lane(), Lane::Critical);
+}
+
+#[test]
+fn what_is_pressing_is_urgent_or_late() {
+    let mut config = with_lanes();
+    config.lanes.passed_over_max = [1; LANES];
+    let mut bench = Bench::new(config);
+    let start = Instant::now();
+    bench.submit(in_lane(Lane::Normal, 0).by(1)).unwrap();
+    bench.submit(in_lane(Lane::Normal, 1).by(1)).unwrap();
+    assert!(bench.ready.pop_pressing_at(start).is_none());
+    let soon = Instant::now() + Duration::from_millis(5);
+    assert_eq!(bench.ready.wait_for_urgent_until(soon), Wake::Deadline);
+
+    for nonce in 0..3 {
+        bench.submit(in_lane(Lane::Critical, nonce).by(2)).unwrap();
+    }
+    let later = Instant::now() + Duration::from_secs(60);
+    assert_eq!(bench.ready.wait_for_urgent_until(later), Wake::Ready);
+    let mut next_at = |at| bench.ready.pop_pressing_at(at).map(|next| next.lane());
+    assert_eq!(next_at(start), Some(Lane::Critical));
+    assert_eq!(next_at(start + Duration::from_millis(999)), Some(Lane::Critical));
+    let late = start + Duration::from_secs(1);
+    assert_eq!(next_at(late), Some(Lane::Normal));
+    assert_eq!(next_at(late), Some(Lane::Critical));
+    assert_eq!(next_at(late), None);
 }
 
 #[test]

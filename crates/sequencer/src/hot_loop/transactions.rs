@@ -45,9 +45,15 @@ impl<C: Host> HotLoop<C> {
                 .as_ref()
                 .is_none_or(|workers| workers.has_room(class))
         };
-        let popped = if room(Class::new(Lane::Normal.index())) {
+        let (critical, normal) = (
+            Class::new(Lane::Critical.index()),
+            Class::new(Lane::Normal.index()),
+        );
+        let popped = if self.is_pressed() && room(critical) {
+            self.ready.pop_pressing_at(now)
+        } else if room(normal) {
             self.ready.pop_at(now)
-        } else if room(Class::new(Lane::Critical.index())) {
+        } else if room(critical) {
             match self.ready.pop_urgent_at(now) {
                 None => return Popped::NoRoom,
                 popped => popped,
@@ -371,7 +377,10 @@ impl<C: Host> HotLoop<C> {
             return Ok(());
         };
         if workers.is_quiet() {
-            return self.run_alone(now);
+            return match self.is_pressed() {
+                true => self.wait(now + IDLE_SLEEP),
+                false => self.run_alone(now),
+            };
         }
         if workers.help() {
             return Ok(());
