@@ -7,7 +7,8 @@
 /// that one of these starts are as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precedence {
-    /// It writes and publishes what is executed: little work each time, and nobody knows of a transaction before.
+    /// It writes and publishes what is executed, and nobody knows of a transaction before; or it holds the pool's locks, and
+    /// nobody submits one meanwhile. Little work each time.
     Publish,
     /// It executes.
     Execute,

@@ -18,17 +18,22 @@ pub enum Pinning {
 }
 
 impl Pinning {
-    /// What this mode says on this machine. The cores are those that the calling thread may use.
+    /// What this mode says on this machine. The cores are those that the calling thread may use. Where there are more of them
+    /// than it may use at a time, as in a container with a quota, they are shared with others, and `Auto` pins nobody.
     #[must_use]
     pub fn of(mode: PinningMode) -> Self {
-        let cores = available_parallelism().map_or(1, NonZeroUsize::get);
-        if !mode.pins(cores) {
+        let at_a_time = available_parallelism().map_or(1, NonZeroUsize::get);
+        let Ok(allowed) = sched_getaffinity(None) else {
             return Self::Free;
+        };
+        let cores: Vec<_> = (0..CpuSet::MAX_CPU)
+            .filter(|core| allowed.is_set(*core))
+            .collect();
+        let are_shared = cores.len() > at_a_time;
+        match mode.pins(at_a_time) && !(are_shared && mode == PinningMode::Auto) {
+            true => Self::Cores(cores),
+            false => Self::Free,
         }
-        sched_getaffinity(None).map_or(Self::Free, |allowed| {
-            let cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
-            Self::Cores(cores.collect())
-        })
     }
 
     /// Puts the calling thread on the core of this worker. A worker that cannot be pinned works nevertheless.

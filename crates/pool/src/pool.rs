@@ -8,12 +8,13 @@ use rapid_primitives::ReadState;
 use tokio::sync::broadcast;
 
 use crate::{
-    HeadInfo, IngressGuard, Limit, Origin, PoolConfig, PoolError, PooledTransaction, ReadyQueue,
+    HeadInfo, IngressGuard, Lane, Limit, Origin, PoolConfig, PoolError, PooledTransaction, ReadyQueue,
     decode::{decode_and_recover, decode_bytes_and_recover},
     growth::{check_growth, check_writable},
     sender::{Entry, SenderQueue},
     shard::Shard,
     shared::{DropReason, Shared},
+    signal::Urgency,
     tally::Place,
     validate::{SenderAccount, check_account, check_alone, read_sender},
 };
@@ -130,8 +131,12 @@ impl Pool {
         let account = read_sender(&transaction.sender(), accounts);
         let result = self
             .prepare(origin, transaction, account, head)
-            .and_then(|candidate| self.admit(&candidate));
-        self.shared.signal.wake();
+            .and_then(|candidate| {
+                let urgency = urgency_of(candidate.transaction.lane());
+                let admitted = self.admit(&candidate);
+                self.shared.signal.wake_for(urgency);
+                admitted
+            });
         result.inspect_err(|error| self.shared.metrics.rejected(error))
     }
 
@@ -145,6 +150,7 @@ impl Pool {
         head: &HeadInfo,
     ) -> Vec<Result<TxHash, PoolError>> {
         let mut last: Option<(Address, Result<SenderAccount, PoolError>)> = None;
+        let mut urgency = Urgency::Any;
         let results = transactions
             .into_iter()
             .map(|transaction| {
@@ -154,11 +160,14 @@ impl Pool {
                     _ => last.insert((sender, read_sender(&sender, accounts))).1.clone(),
                 };
                 self.prepare(origin, transaction, account, head)
-                    .and_then(|candidate| self.admit(&candidate))
+                    .and_then(|candidate| {
+                        urgency = urgency.min(urgency_of(candidate.transaction.lane()));
+                        self.admit(&candidate)
+                    })
                     .inspect_err(|error| self.shared.metrics.rejected(error))
             })
             .collect();
-        self.shared.signal.wake();
+        self.shared.signal.wake_for(urgency);
         results
     }
 
@@ -424,6 +433,14 @@ impl Pool {
                 Some(())
             });
         removed.flatten().map(|()| transaction)
+    }
+}
+
+/// How urgent the consumer wants to know of something in this lane.
+const fn urgency_of(lane: Lane) -> Urgency {
+    match lane {
+        Lane::System | Lane::Critical => Urgency::Urgent,
+        Lane::Paid | Lane::Normal | Lane::Bulk => Urgency::Any,
     }
 }
 

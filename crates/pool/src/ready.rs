@@ -11,6 +11,7 @@ use crate::{
     discard::DiscardReason,
     lane::LANES,
     shared::Shared,
+    signal::Urgency,
     slot::{Before, Slot},
     turns::{Turn, Turns},
 };
@@ -122,10 +123,21 @@ impl ReadyQueue {
         let overdue = self.turns.overdue(&self.shared.config.lanes, now);
         let by_age = overdue.filter(|(_, turn)| *turn == Turn::Age);
         let by_rank = URGENT.map(|lane| (lane, Turn::Rank));
-        by_age
-            .into_iter()
-            .chain(by_rank)
-            .find_map(|(lane, turn)| self.serve(lane, turn, now))
+        for (lane, turn) in by_age.into_iter().chain(by_rank) {
+            if let Some(transaction) = self.serve(lane, turn, now) {
+                return Some(transaction);
+            }
+        }
+        self.note_served(None, now);
+        None
+    }
+
+    /// Takes the next transaction of those that were put back or released, in the order of the lanes.
+    pub fn pop_put_back_at(&mut self, now: Instant) -> Option<Arc<PooledTransaction>> {
+        Lane::ALL.into_iter().find_map(|lane| {
+            let is_there = !self.front[lane.index()].is_empty();
+            is_there.then(|| self.serve(lane, Turn::Rank, now)).flatten()
+        })
     }
 
     fn serve(&mut self, lane: Lane, turn: Turn, now: Instant) -> Option<Arc<PooledTransaction>> {
@@ -226,8 +238,9 @@ impl ReadyQueue {
         }
     }
 
-    /// Puts everything held back at the front of its lane, in the order in which it was popped.
-    pub fn release_held(&mut self) {
+    /// Puts everything held back at the front of its lane, in the order in which it was popped. How many were held.
+    pub fn release_held(&mut self) -> usize {
+        let released = self.held.len();
         for slot in self.blocked.drain(..).rev() {
             self.front[slot.lane().index()].push_front(slot);
         }
@@ -237,6 +250,7 @@ impl ReadyQueue {
             }
         }
         self.report_fronts();
+        released
     }
 
     /// Transactions set aside, without those that wait for them.
@@ -307,19 +321,10 @@ impl ReadyQueue {
     /// [`crate::Pool::notify_consumer`] is called, or the deadline. Returns at once if one of these holds already; the
     /// end of submissions counts if [`is_idle`](Self::is_idle) saw one since the last call.
     pub fn wait_until(&mut self, deadline: Instant) -> Wake {
-        self.wait_for(Self::has_work, deadline)
-    }
-
-    /// [`Self::wait_until`], with lanes below `Critical` left where they are.
-    pub fn wait_for_urgent_until(&mut self, deadline: Instant) -> Wake {
-        self.wait_for(Self::has_urgent, deadline)
-    }
-
-    fn wait_for(&mut self, has_work: fn(&Self) -> bool, deadline: Instant) -> Wake {
         self.shared.signal.register();
         loop {
             self.flush_discards();
-            if has_work(self) {
+            if self.has_work() {
                 self.saw_ingress = false;
                 return Wake::Ready;
             }
@@ -336,7 +341,34 @@ impl ReadyQueue {
             }
             self.shared
                 .signal
-                .sleep_until(deadline, || has_work(self) || self.ingress_ended());
+                .sleep_until(deadline, Urgency::Any, || self.has_work() || self.ingress_ended());
+        }
+    }
+
+    /// Sleeps until [`pop_pressing_at`](Self::pop_pressing_at) may have something, [`crate::Pool::notify_consumer`] is called,
+    /// or the deadline. What comes for lanes below `Critical` meanwhile is not looked at.
+    pub fn wait_for_pressing_until(&mut self, deadline: Instant) -> Wake {
+        self.shared.signal.register();
+        let due = self.turns.next_due(&self.shared.config.lanes);
+        let wakes_at = due.map_or(deadline, |due| due.min(deadline));
+        loop {
+            self.flush_discards();
+            if self.has_urgent() {
+                return Wake::Ready;
+            }
+            if self.shared.signal.take_notification() {
+                return Wake::Notified;
+            }
+            if Instant::now() >= wakes_at {
+                return if wakes_at < deadline {
+                    Wake::Ready
+                } else {
+                    Wake::Deadline
+                };
+            }
+            self.shared
+                .signal
+                .sleep_until(wakes_at, Urgency::Urgent, || self.has_urgent());
         }
     }
 

@@ -1,4 +1,4 @@
-//! What producers, the consumer and the committer share.
+//! What producers, the consumer and those who tell of the chain share.
 
 use std::{
     collections::hash_map::Entry as MapEntry,

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering, fence},
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering, fence},
     },
     thread::Thread,
     time::Instant,
@@ -11,12 +11,25 @@ use std::{
 
 use parking_lot::Mutex;
 
+/// What the consumer sleeps for, or a producer has for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Urgency {
+    /// The consumer is awake.
+    Awake,
+    /// Only what is urgent.
+    Urgent,
+    /// Anything.
+    Any,
+}
+
 /// Counts what is being decoded, and wakes the consumer if it sleeps.
 #[derive(Debug, Default)]
 pub(crate) struct Signal {
     /// Submissions between the arrival of their bytes and their admission.
     ingress: AtomicUsize,
-    sleeping: AtomicBool,
+    /// An [`Urgency`].
+    sleeps_for: AtomicU8,
     notified: AtomicBool,
     consumer: Mutex<Option<Thread>>,
 }
@@ -26,12 +39,17 @@ impl Signal {
         self.ingress.load(Ordering::SeqCst)
     }
 
-    /// Something was put where the consumer finds it.
+    /// Something was put where the consumer finds it, and may be urgent.
     pub(crate) fn wake(&self) {
+        self.wake_for(Urgency::Urgent);
+    }
+
+    /// Something of this urgency was put where the consumer finds it, or is not coming any more.
+    pub(crate) fn wake_for(&self, urgency: Urgency) {
         // Orders the push before the look at the flag, as the consumer orders the flag before its last look.
         fence(Ordering::SeqCst);
-        if self.sleeping.load(Ordering::Relaxed)
-            && self.sleeping.swap(false, Ordering::SeqCst)
+        if self.sleeps_for.load(Ordering::Relaxed) >= urgency as u8
+            && self.sleeps_for.swap(Urgency::Awake as u8, Ordering::SeqCst) != Urgency::Awake as u8
             && let Some(thread) = self.consumer.lock().as_ref()
         {
             thread.unpark();
@@ -57,14 +75,15 @@ impl Signal {
         }
     }
 
-    /// Consumer: sleeps until woken or the deadline, unless `has_work` says that there is no reason to.
-    pub(crate) fn sleep_until(&self, deadline: Instant, has_work: impl FnOnce() -> bool) {
-        self.sleeping.store(true, Ordering::SeqCst);
+    /// Consumer: sleeps until woken for something of this urgency or the deadline, unless `has_work` says that there is no
+    /// reason to.
+    pub(crate) fn sleep_until(&self, deadline: Instant, urgency: Urgency, has_work: impl FnOnce() -> bool) {
+        self.sleeps_for.store(urgency as u8, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         if !has_work() && !self.notified.load(Ordering::SeqCst) {
             std::thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
         }
-        self.sleeping.store(false, Ordering::SeqCst);
+        self.sleeps_for.store(Urgency::Awake as u8, Ordering::SeqCst);
     }
 }
 
@@ -87,7 +106,27 @@ impl IngressGuard {
 impl Drop for IngressGuard {
     fn drop(&mut self) {
         if self.0.ingress.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.0.wake();
+            self.0.wake_for(Urgency::Any);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_sleeps_for_what_is_urgent_is_woken_for_nothing_else() {
+        let signal = Signal::default();
+        let still_sleeps = |urgency, wake: fn(&Signal)| {
+            signal.sleeps_for.store(urgency as u8, Ordering::SeqCst);
+            wake(&signal);
+            signal.sleeps_for.load(Ordering::SeqCst) != Urgency::Awake as u8
+        };
+        assert!(still_sleeps(Urgency::Urgent, |signal| signal.wake_for(Urgency::Any)));
+        assert!(!still_sleeps(Urgency::Urgent, Signal::wake));
+        assert!(!still_sleeps(Urgency::Urgent, Signal::notify));
+        assert!(!still_sleeps(Urgency::Any, |signal| signal.wake_for(Urgency::Any)));
+        assert!(!still_sleeps(Urgency::Any, Signal::wake));
     }
 }

@@ -45,6 +45,14 @@ impl Turns {
         by_share.min().map(|(_, lane)| (lane, Turn::Share))
     }
 
+    /// When the next lane below the highest is overdue by time, if none is served before.
+    pub(crate) fn next_due(&self, config: &LaneConfig) -> Option<Instant> {
+        let below_highest = Lane::ALL[1..].iter();
+        below_highest
+            .filter_map(|lane| Some(self.waits_since[lane.index()]? + config.ageing(*lane)))
+            .min()
+    }
+
     /// Notes which lane was served, if one was; `has_something` tells of every lane whether it has something now. Returns
     /// by lane whether it was passed over.
     pub(crate) fn served(

@@ -1,4 +1,4 @@
-//! What the committer tells the pool: mini-blocks, heads, and the state's word after a reorganisation.
+//! What the pool is told of the chain: mini-blocks, heads, and the state's word after a reorganisation.
 
 use std::{sync::atomic::Ordering, time::Instant};
 

@@ -17,7 +17,8 @@ const WINDOW: usize = 128;
 /// Mini-blocks that may be waiting for the committer while the interval becomes shorter: the one that was just cut.
 const COMMIT_QUEUE_SHORT: usize = 1;
 
-/// Mini-blocks waiting for the committer from which the interval becomes longer at once: half of what makes the loop wait.
+/// Mini-blocks waiting for the committer from which the interval becomes longer at once: half of what makes the
+/// loop take only what is urgent.
 const COMMIT_QUEUE_LONG: usize = COMMITTER_BEHIND_FROM / 2;
 
 /// Transactions that may be waiting in the lanes while the interval becomes shorter: about what a core executes in the longest

@@ -18,7 +18,7 @@ use crate::{
     cut::{CommitOrder, Cut},
     metrics::CommitMetrics,
     pool_feed::PoolFeed,
-    shadow::ShadowFeed,
+    shadow::{Before, ShadowFeed},
 };
 
 /// Mini-blocks that may wait for the committer; the loop waits when it is full.
@@ -61,6 +61,13 @@ struct Written {
     sealing: Duration,
 }
 
+/// A mini-block that was published, and that nobody but subscribers has been told of.
+struct Announced {
+    published: Published,
+    /// Where the shadow begins, if it takes this one.
+    before: Option<Before>,
+}
+
 impl Committer {
     /// Runs until the loop is gone and everything it cut is published, or until the log fails.
     pub(crate) fn run(mut self) -> Result<(), SequencerError> {
@@ -74,14 +81,20 @@ impl Committer {
                     CommitOrder::Commit(cut) => batch.push(self.write(cut)?),
                     CommitOrder::MakeDurable => make_durable = true,
                 }
+                if self.cuts.len() < COMMITTER_BEHIND_FROM {
+                    self.control.wake_if_pressed();
+                }
                 let full = batch.len() == BATCH_MAX;
                 next = if full { None } else { self.cuts.try_recv().ok() };
             }
-            self.control.wake_if_pressed();
             if let Some(last) = batch.last() {
                 self.driver.wait_announceable(last.mini_block.number())?;
             }
-            batch.into_iter().for_each(|written| self.publish(written));
+            // All are published before anybody else of the node hears of one, and has to have room for it.
+            let announced: Vec<_> = batch.into_iter().map(|written| self.publish(written)).collect();
+            announced
+                .into_iter()
+                .for_each(|announced| self.hand_on(announced));
             if make_durable {
                 self.driver.sync_log()?;
             }
@@ -111,8 +124,7 @@ impl Committer {
         })
     }
 
-    /// Publishes it, and tells the others of the node.
-    fn publish(&self, written: Written) {
+    fn publish(&self, written: Written) -> Announced {
         let Written {
             mini_block,
             version,
@@ -133,11 +145,22 @@ impl Committer {
         if let Some(arrival) = arrival {
             self.metrics.latency.record(arrival.elapsed());
         }
-        self.pool.published(&mini_block);
+        Announced {
+            published: Published { mini_block, after },
+            before,
+        }
+    }
+
+    /// Tells the others of the node what was published.
+    fn hand_on(&self, announced: Announced) {
+        let Announced { published, before } = announced;
+        self.pool.published(&published.mini_block);
         if let Some(before) = before {
-            self.shadow.offer(before, &mini_block, version, chain);
+            let chain = self.driver.chain();
+            let version = published.after.sequence();
+            self.shadow.offer(before, &published.mini_block, version, chain);
         }
         // The finaliser goes only after a failure, which ends this thread through the queue before it.
-        let _ = self.published.send(Published { mini_block, after });
+        let _ = self.published.send(published);
     }
 }

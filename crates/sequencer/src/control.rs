@@ -14,7 +14,7 @@ use crate::SequencerError;
 #[derive(Debug)]
 pub(crate) struct Control {
     stopping: AtomicBool,
-    /// Whether the loop waits for the committer to catch up.
+    /// Whether the loop takes only what is urgent, since somebody is behind.
     pressed: AtomicBool,
     failure: watch::Sender<Option<SequencerError>>,
     pool: Pool,
@@ -51,7 +51,7 @@ impl Control {
         self.pressed.store(pressed, SeqCst);
     }
 
-    /// Wakes the loop if it waits for the committer, which has taken what was cut.
+    /// Wakes the loop if it waits for the committer, which caught up.
     pub(crate) fn wake_if_pressed(&self) {
         if self.pressed.load(SeqCst) {
             self.wake_loop();

@@ -96,6 +96,8 @@ pub(crate) struct HotLoop<C> {
     pressed_since: Option<Instant>,
     /// The open block should have been closed, and the hash of its parent is not there.
     closing_is_due: bool,
+    /// Transactions that waited for that hash, which has just come.
+    released: usize,
     /// Parent of the block whose opening waits for the next second.
     waits_since: Option<u64>,
     /// What was executed since then, and the block's totals at that moment.
@@ -176,6 +178,7 @@ impl<C: Host> HotLoop<C> {
             rests_until: None,
             pressed_since: None,
             closing_is_due: false,
+            released: 0,
             waits_since: None,
             config,
             host,
@@ -202,7 +205,7 @@ impl<C: Host> HotLoop<C> {
             self.take_hashes()?;
             self.collect()?;
             let now = self.host.now();
-            self.close_overdue_block()?;
+            self.close_overdue_block(now)?;
             self.close_due_block(now)?;
             self.cut_due_mini_block(now)?;
             self.note_pressure(now);
@@ -389,7 +392,7 @@ impl<C: Host> HotLoop<C> {
                 },
             ) if self.may_open_now() => {
                 self.open_block()?;
-                self.close_block()
+                self.close_once_possible()
             }
             (
                 None,
@@ -486,7 +489,7 @@ impl<C: Host> HotLoop<C> {
         if let Some(workers) = &self.workers {
             workers.parent_hash_arrived();
         }
-        self.ready.release_held();
+        self.released = self.ready.release_held();
         self.metrics.held.set(0.0);
         Ok(())
     }

@@ -6,8 +6,8 @@
 //! - **Out:** published mini-blocks and sealed blocks, through the chain's [`Driver`](rapid_chain::Driver).
 //! - **Owns:** five OS threads and the bounded queues between them.
 //! - **Must hold:** the loop never awaits, logs above trace, takes a contended lock or touches disk; it waits for a
-//!   full commit queue. While the committer is behind, or a block cannot be closed for want of its parent's hash, it takes only
-//!   what is urgent. Commit, then publish, then answer. An EVM block is a plain Ethereum block. The next block
+//!   full commit queue. While the committer is behind, or a block whose time is over cannot be closed for want of its parent's
+//!   hash, it takes only what is urgent or late; for that hash it waits only with a block that is full, or closed by count. Commit, then publish, then answer. An EVM block is a plain Ethereum block. The next block
 //!   does not wait for the hash of the last one, except to close, or to execute a transaction that reads it.
 //!
 //! ```text

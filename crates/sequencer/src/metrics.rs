@@ -13,7 +13,7 @@
 //! | `rapid_reth_sequencer_mini_block_target_seconds` | between deadlines: fixed, or what `auto` has chosen |
 //! | `rapid_reth_sequencer_deadlines_missed_total` | deadlines skipped because a transaction or the commit queue took too long |
 //! | `rapid_reth_sequencer_commit_queue_mini_blocks` | cut and not yet committed |
-//! | `rapid_reth_sequencer_pressure_seconds` | for how long only urgent lanes were served, since committer or finaliser were behind |
+//! | `rapid_reth_sequencer_pressure_seconds` | for how long only urgent lanes and late ones were served, since committer or finaliser were behind |
 //! | `rapid_reth_sequencer_transactions_total` | executed |
 //! | `rapid_reth_sequencer_discarded_total` | popped, but not executable |
 //! | `rapid_reth_sequencer_timestamp_waits_total` | block openings that waited for the next second |

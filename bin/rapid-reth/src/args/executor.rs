@@ -26,7 +26,8 @@ pub(crate) struct ExecutorArgs {
     /// Whether workers stay on their cores: `auto` only with 4 cores or more.
     ///
     /// The first worker is on the first core that the process may use, and so on. A sequencer's loop is the first of its
-    /// workers, if there are others. Whatever else runs goes where the system puts it.
+    /// workers, if there are others. Whatever else runs goes where the system puts it. Nodes that share a machine need cores of
+    /// their own (`taskset`), or `off`. `auto` pins nobody in a container with a quota instead of cores.
     #[arg(long = "executor.pin", value_name = "auto|on|off", default_value = "auto")]
     pin: PinningArg,
 }

@@ -86,7 +86,6 @@ impl<J: Job> Production<J> {
             Waiting::Sleep
         };
         let pinning = config.pinning;
-        pinning.pin(OWN);
         let own = Worker::new(OWN, waiting, Arc::clone(&shared), attempts());
         let mut production = Self {
             shared: Arc::clone(&shared),
@@ -117,6 +116,8 @@ impl<J: Job> Production<J> {
             let thread = thread::Builder::new().name(format!("executor-{number}"));
             production.threads.push(thread.spawn(work)?);
         }
+        // Last: threads begin where the one is that starts them.
+        pinning.pin(OWN);
         Ok(production)
     }
 }

@@ -327,15 +327,16 @@ fn what_is_pressing_is_urgent_or_late() {
     let start = Instant::now();
     bench.submit(in_lane(Lane::Normal, 0).by(1)).unwrap();
     bench.submit(in_lane(Lane::Normal, 1).by(1)).unwrap();
+    // From now on it waits.
     assert!(bench.ready.pop_pressing_at(start).is_none());
     let soon = Instant::now() + Duration::from_millis(5);
-    assert_eq!(bench.ready.wait_for_urgent_until(soon), Wake::Deadline);
+    assert_eq!(bench.ready.wait_for_pressing_until(soon), Wake::Deadline);
 
     for nonce in 0..3 {
         bench.submit(in_lane(Lane::Critical, nonce).by(2)).unwrap();
     }
     let later = Instant::now() + Duration::from_secs(60);
-    assert_eq!(bench.ready.wait_for_urgent_until(later), Wake::Ready);
+    assert_eq!(bench.ready.wait_for_pressing_until(later), Wake::Ready);
     let mut next_at = |at| bench.ready.pop_pressing_at(at).map(|next| next.lane());
     assert_eq!(next_at(start), Some(Lane::Critical));
     assert_eq!(next_at(start + Duration::from_millis(999)), Some(Lane::Critical));
@@ -343,6 +344,26 @@ fn what_is_pressing_is_urgent_or_late() {
     assert_eq!(next_at(late), Some(Lane::Normal));
     assert_eq!(next_at(late), Some(Lane::Critical));
     assert_eq!(next_at(late), None);
+}
+
+#[test]
+fn lanes_age_while_nothing_is_urgent() {
+    let mut bench = Bench::new(with_lanes());
+    bench.submit(in_lane(Lane::Bulk, 0).by(1)).unwrap();
+    let start = Instant::now();
+    assert!(bench.ready.pop_pressing_at(start).is_none());
+    let soon = start + Duration::from_millis(999);
+    assert!(bench.ready.pop_pressing_at(soon).is_none());
+    // It sleeps no longer than until the lane is late.
+    assert_eq!(
+        bench
+            .ready
+            .wait_for_pressing_until(start + Duration::from_secs(60)),
+        Wake::Ready
+    );
+    let late = start + Duration::from_secs(1);
+    assert!(Instant::now() >= late);
+    assert_eq!(bench.ready.pop_pressing_at(late).unwrap().lane(), Lane::Bulk);
 }
 
 #[test]

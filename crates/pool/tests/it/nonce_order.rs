@@ -203,7 +203,9 @@ impl Model {
                     self.bench.ready.hold(transaction);
                 }
             }
-            Step::Release => self.bench.ready.release_held(),
+            Step::Release => {
+                self.bench.ready.release_held();
+            }
             Step::Discard { invalid } => {
                 if let Some(transaction) = self.pop() {
                     self.out.remove(&transaction.hash());

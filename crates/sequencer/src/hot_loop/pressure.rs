@@ -1,4 +1,4 @@
-//! What the loop takes while those behind it do not keep up: only what is urgent.
+//! What the loop takes while those behind it do not keep up: only what is urgent, or late by its lane's ageing bound.
 //!
 //! If it took everything it would soon have to wait for them, and what is urgent with it. So the lanes below wait first, and
 //! leave their time to those behind.
@@ -7,6 +7,8 @@
 mod tests;
 
 use std::time::Instant;
+
+use rapid_pool::{Lane, PooledTransaction};
 
 use super::HotLoop;
 use crate::{Host, SequencerError, committer::COMMITTER_BEHIND_FROM};
@@ -38,11 +40,17 @@ impl<C: Host> HotLoop<C> {
         self.closing_is_due || self.cuts.len() >= COMMITTER_BEHIND_FROM
     }
 
-    /// Sleeps until something is urgent, nobody is behind any more, or the deadline.
+    /// Sleeps until something is urgent or late, nobody is behind any more, or the deadline.
     pub(super) fn wait_under_pressure(&mut self, deadline: Instant) {
         if self.somebody_is_behind() {
-            self.ready.wait_for_urgent_until(deadline);
+            self.ready.wait_for_pressing_until(deadline);
         }
+    }
+
+    /// Leaves a transaction that does not fit the open block where it was, if the block is about to be closed anyway and who
+    /// sent it can wait for the next one.
+    pub(super) fn can_wait_for_close(&self, transaction: &PooledTransaction) -> bool {
+        self.closing_is_due && transaction.lane() > Lane::Critical
     }
 
     /// Ends the open block, whose time has come, as soon as the hash of its parent is there. Until then it stays open for what
@@ -56,11 +64,22 @@ impl<C: Host> HotLoop<C> {
         self.close_block()
     }
 
-    /// Ends the block that waited for the hash of its parent.
-    pub(super) fn close_overdue_block(&mut self) -> Result<(), SequencerError> {
-        match self.closing_is_due && self.parent.hash.is_some() {
-            true => self.close_block(),
-            false => Ok(()),
+    /// Ends the block that waited for the hash of its parent, once those have run that waited for it, too: in the next block
+    /// they would only have to wait again.
+    pub(super) fn close_overdue_block(&mut self, now: Instant) -> Result<(), SequencerError> {
+        let released = std::mem::take(&mut self.released);
+        if !self.closing_is_due || self.parent.hash.is_none() {
+            return Ok(());
         }
+        for _ in 0..released {
+            match self.ready.pop_put_back_at(now) {
+                Some(transaction) => self.take(transaction)?,
+                None => break,
+            }
+            if !self.closing_is_due {
+                return Ok(());
+            }
+        }
+        self.close_block()
     }
 }

@@ -83,6 +83,10 @@ impl<C: Host> HotLoop<C> {
                 self.ready.requeue_front(transaction);
                 return self.settle();
             }
+            if self.can_wait_for_close(&transaction) {
+                self.ready.requeue_front(transaction);
+                return Ok(());
+            }
             return self.take_in_next_block(transaction);
         }
         match (way, &mut self.workers) {

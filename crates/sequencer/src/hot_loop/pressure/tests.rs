@@ -4,12 +4,12 @@
 use std::{
     sync::Arc,
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use alloy_consensus::{SignableTransaction, TxEip1559};
 use alloy_eips::Encodable2718;
-use alloy_primitives::{Address, B256, TxKind, U256};
+use alloy_primitives::{Address, B256, TxKind, U256, bytes};
 use alloy_signer::SignerSync;
 use alloy_signer_local::{MnemonicBuilder, PrivateKeySigner, coins_bip39::English};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -26,7 +26,7 @@ use crate::{
     control::Control,
     cut::{CommitOrder, Cut},
     finaliser::SealedHash,
-    hot_loop::{HotLoop, LoopStart, Parent},
+    hot_loop::{HotLoop, IDLE_SLEEP, LoopStart, Parent},
 };
 
 /// Longer than anything here takes.
@@ -51,14 +51,32 @@ impl Wallet {
     }
 
     fn transfer(&mut self, chain_id: u64) -> TransactionSigned {
-        let transaction = TxEip1559 {
+        self.sign(TxEip1559 {
             chain_id,
-            nonce: self.nonce,
             gas_limit: 21_000,
-            max_fee_per_gas: 5_000_000_000,
             to: TxKind::Call(Address::repeat_byte(1)),
             value: U256::from(1),
             ..TxEip1559::default()
+        })
+    }
+
+    /// Reads the hash of the parent block.
+    fn read_parent_hash(&mut self, chain_id: u64) -> TransactionSigned {
+        self.sign(TxEip1559 {
+            chain_id,
+            gas_limit: 100_000,
+            to: TxKind::Create,
+            // PUSH1 1, NUMBER, SUB, BLOCKHASH
+            input: bytes!("6001430340"),
+            ..TxEip1559::default()
+        })
+    }
+
+    fn sign(&mut self, transaction: TxEip1559) -> TransactionSigned {
+        let transaction = TxEip1559 {
+            nonce: self.nonce,
+            max_fee_per_gas: 5_000_000_000,
+            ..transaction
         };
         self.nonce += 1;
         let signature = self.signer.sign_hash_sync(&transaction.signature_hash()).unwrap();
@@ -142,6 +160,10 @@ impl LoopAlone {
             _ => &mut self.normal,
         };
         let transaction = wallet.transfer(self.chain.spec().chain_id());
+        self.submit_signed(&transaction)
+    }
+
+    fn submit_signed(&self, transaction: &TransactionSigned) -> B256 {
         let pooled = self.pool.decode_and_recover(&transaction.encoded_2718()).unwrap();
         let (view, head) = (self.chain.view(), head_of(&self.chain));
         self.pool
@@ -152,7 +174,9 @@ impl LoopAlone {
     /// The next mini-block.
     fn next_cut(&self) -> Cut {
         let order = self.cuts.recv_timeout(PATIENCE).unwrap();
-        self.control.wake_if_pressed();
+        if self.cuts.len() < COMMITTER_BEHIND_FROM {
+            self.control.wake_if_pressed();
+        }
         match order {
             CommitOrder::Commit(cut) => cut,
             CommitOrder::MakeDurable => panic!("nobody paused"),
@@ -173,7 +197,7 @@ impl LoopAlone {
 
     /// Waits until so many mini-blocks wait for the committer.
     fn wait_for_queue(&self, mini_blocks: usize) {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         while self.cuts.len() < mini_blocks {
             assert!(started.elapsed() < PATIENCE, "{} are cut", self.cuts.len());
             thread::sleep(Duration::from_millis(1));
@@ -223,6 +247,22 @@ fn a_block_whose_parent_has_no_hash_yet_stays_open_for_what_is_urgent() {
 }
 
 #[test]
+fn who_waited_for_the_hash_of_the_parent_runs_before_the_block_is_closed() {
+    let mut alone = LoopAlone::start(Duration::from_millis(200));
+    let first = alone.submit(Lane::Normal);
+    assert_eq!(alone.rest_of_block(), (1, vec![first]));
+
+    let reader = alone.critical.read_parent_hash(alone.chain.spec().chain_id());
+    let reader = alone.submit_signed(&reader);
+    thread::sleep(Duration::from_millis(400));
+    let hash = B256::repeat_byte(7);
+    alone.hashes.send(SealedHash { number: 1, hash }).unwrap();
+    alone.control.wake_loop();
+    assert_eq!(alone.rest_of_block(), (2, vec![reader]));
+    alone.stop();
+}
+
+#[test]
 fn while_the_committer_is_behind_only_what_is_urgent_is_executed() {
     let mut alone = LoopAlone::start(Duration::from_secs(3_600));
     for waiting in 1..=COMMITTER_BEHIND_FROM {
@@ -235,6 +275,7 @@ fn while_the_committer_is_behind_only_what_is_urgent_is_executed() {
     let urgent = alone.submit(Lane::Critical);
     alone.wait_for_queue(COMMITTER_BEHIND_FROM + 1);
 
+    let drained = Instant::now();
     let cuts: Vec<_> = (0..COMMITTER_BEHIND_FROM + 2).map(|_| alone.next_cut()).collect();
     let [.., one, other] = &cuts[..] else {
         panic!("there are more")
@@ -243,5 +284,6 @@ fn while_the_committer_is_behind_only_what_is_urgent_is_executed() {
         (transactions(one), transactions(other)),
         (vec![urgent], vec![late])
     );
+    assert!(drained.elapsed() < IDLE_SLEEP / 2, "nobody woke it");
     alone.stop();
 }
