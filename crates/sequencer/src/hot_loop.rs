@@ -6,17 +6,13 @@ use std::{
 };
 
 use alloy_primitives::B256;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, Sender};
 use rapid_chain::{Chain, Driver, OpenBlock as PublishedBlock};
-use rapid_chainspec::EthereumHardforks;
-use rapid_consensus::{NextBlockAttributes, next_block_environment};
 use rapid_pool::ReadyQueue;
-use rapid_primitives::{
-    BlockClose, BlockEnvironment, BlockPosition, Header, MemoryPressure, MiniBlockNumber,
-};
+use rapid_primitives::{BlockClose, BlockPosition, Header, MemoryPressure, MiniBlockNumber};
 
 use crate::{
-    BlockPolicy, EmptyBlocks, Host, Pacing, SequencerConfig, SequencerError, TimestampPolicy,
+    BlockPolicy, Host, Pacing, SequencerConfig, SequencerError,
     auto_interval::{AutoInterval, CommitTimes, Queues},
     control::Control,
     cut::{CommitOrder, Cut, CutReason, Gathered},
@@ -27,8 +23,11 @@ use crate::{
     pace::Pace,
 };
 
+mod blocks;
+mod parent_hash;
 mod pressure;
 mod transactions;
+mod waiting;
 mod workers;
 
 use transactions::Popped;
@@ -232,8 +231,6 @@ impl<C: Host> HotLoop<C> {
         self.cut(CutReason::Stopping, None)
     }
 
-    // ---- mini-blocks
-
     fn cut_due_mini_block(&mut self, now: Instant) -> Result<(), SequencerError> {
         let due = self.schedule.mini_block.due();
         if now < due {
@@ -312,276 +309,6 @@ impl<C: Host> HotLoop<C> {
             // The committer failed and has said why.
             self.control.stop();
         }
-    }
-
-    // ---- blocks
-
-    /// How long the next block has to wait before it may open, if something wants it to.
-    fn opening_delay(&mut self) -> Option<Duration> {
-        if self.block.is_some()
-            || self.config.timestamps == TimestampPolicy::RunAhead
-            || self.ready.is_empty()
-        {
-            return None;
-        }
-        let earliest = Duration::from_secs(self.parent.header.timestamp + 1);
-        let delay = earliest
-            .checked_sub(self.host.wall())
-            .filter(|delay| !delay.is_zero())?;
-        if self.waits_since != Some(self.parent.header.number) {
-            self.waits_since = Some(self.parent.header.number);
-            self.metrics.timestamp_waits.increment(1);
-        }
-        Some(delay)
-    }
-
-    fn open_block(&mut self) -> Result<(), SequencerError> {
-        if self.block.is_some() {
-            return Ok(());
-        }
-        let environment = self.next_environment()?;
-        let (block, changes) = OpenBlock::open(&self.chain, environment)?;
-        self.gathered_from = block.position();
-        self.gathered.changed(0, changes);
-        if let Some(workers) = &mut self.workers {
-            workers.enter_block(self.chain.spec(), &block)?;
-        }
-        self.block = Some(block);
-        self.store_parent_hash()
-    }
-
-    fn next_environment(&self) -> Result<BlockEnvironment, SequencerError> {
-        let spec = self.chain.spec();
-        let parent = &self.parent.header;
-        let timestamp = self.host.wall().as_secs().max(parent.timestamp + 1);
-        let attributes = NextBlockAttributes {
-            timestamp,
-            beneficiary: self.config.beneficiary,
-            prev_randao: self.host.random(),
-            parent_beacon_block_root: spec
-                .is_cancun_active_at_timestamp(timestamp)
-                .then_some(B256::ZERO),
-            gas_limit_target: self.config.gas_limit_target.unwrap_or(parent.gas_limit),
-            extra_data: self.config.extra_data.clone(),
-            slot_number: None,
-        };
-        next_block_environment(spec, parent, attributes).map_err(|error| SequencerError::Environment {
-            parent: parent.number,
-            error,
-        })
-    }
-
-    fn close_due_block(&mut self, now: Instant) -> Result<(), SequencerError> {
-        let Some(pace) = &mut self.schedule.block else {
-            return Ok(());
-        };
-        if now < pace.due() {
-            return Ok(());
-        }
-        pace.advance(now);
-        match (&self.block, self.config.block_policy) {
-            (Some(_), _) => self.close_once_possible(),
-            // What waits for this second opens the block. An empty one now would take the second away from it, and the
-            // next one as well.
-            (None, _) if !self.ready.is_empty() => Ok(()),
-            (
-                None,
-                BlockPolicy::Interval {
-                    empty: EmptyBlocks::Make,
-                    ..
-                },
-            ) if self.may_open_now() => {
-                self.open_block()?;
-                self.close_once_possible()
-            }
-            (
-                None,
-                BlockPolicy::Interval {
-                    interval,
-                    empty: EmptyBlocks::Make,
-                },
-            ) => {
-                // The clocks drifted apart: the interval ended before the second of the parent did.
-                let next_second = Duration::from_secs(self.parent.header.timestamp + 1);
-                let delay = next_second.saturating_sub(self.host.wall()).min(interval);
-                self.schedule.block = Some(Pace::new(now + delay, interval));
-                Ok(())
-            }
-            (None, _) => Ok(()),
-        }
-    }
-
-    /// A sequencer chain makes no block in the second of its parent.
-    fn may_open_now(&self) -> bool {
-        self.config.timestamps == TimestampPolicy::RunAhead
-            || self.host.wall().as_secs() > self.parent.header.timestamp
-    }
-
-    /// Ends the open block. This needs the hash of its parent, which was being computed since that one closed.
-    fn close_block(&mut self) -> Result<(), SequencerError> {
-        self.await_parent_hash()?;
-        if self.parent.hash.is_none() {
-            // The node stops, or the finaliser failed: the block stays open and is continued after a restart.
-            return Ok(());
-        }
-        self.settle()?;
-        let Some(block) = &mut self.block else {
-            return Ok(());
-        };
-        let spec = self.chain.spec();
-        let withdrawals = spec
-            .is_shanghai_active_at_timestamp(block.environment().timestamp)
-            .then(Vec::new);
-        let end = block.finish(withdrawals.as_deref())?;
-        self.gathered.changed(block.access_index() + 1, end.changes);
-        let header = block.header_so_far();
-        self.cut(
-            CutReason::BlockClosed,
-            Some(BlockClose {
-                withdrawals,
-                requests: end.requests,
-                proof_of_work: None,
-                // Its mini-blocks say it.
-                amsterdam: None,
-            }),
-        )?;
-        self.block = None;
-        self.closing_is_due = false;
-        self.parent = Parent { header, hash: None };
-        Ok(())
-    }
-
-    // ---- the hash of the parent
-
-    /// A block that was open when the node stopped may still lack the hash of its parent, which is known now.
-    fn catch_up_parent_hash(&mut self) -> Result<(), SequencerError> {
-        match &self.block {
-            Some(block) if block.parent_hash().is_none() => self.store_parent_hash(),
-            _ => Ok(()),
-        }
-    }
-
-    fn take_hashes(&mut self) -> Result<(), SequencerError> {
-        while let Ok(sealed) = self.hashes.try_recv() {
-            self.take_hash(sealed)?;
-        }
-        Ok(())
-    }
-
-    fn take_hash(&mut self, sealed: SealedHash) -> Result<(), SequencerError> {
-        if sealed.number != self.parent.header.number {
-            return Ok(());
-        }
-        self.parent.hash = Some(sealed.hash);
-        self.store_parent_hash()
-    }
-
-    /// Stores the parent's hash in the open block if both are there, and lets those go on who waited for it.
-    fn store_parent_hash(&mut self) -> Result<(), SequencerError> {
-        let (Some(block), Some(hash)) = (&mut self.block, self.parent.hash) else {
-            return Ok(());
-        };
-        if block.parent_hash().is_some() {
-            return Ok(());
-        }
-        let changes = block.store_parent_hash(hash)?;
-        self.gathered.changed(0, changes);
-        if let Some(workers) = &self.workers {
-            workers.parent_hash_arrived();
-        }
-        self.released = self.ready.release_held();
-        self.metrics.held.set(0.0);
-        Ok(())
-    }
-
-    /// Waits for the finaliser. What was executed goes out first: it must not wait for a header.
-    fn await_parent_hash(&mut self) -> Result<(), SequencerError> {
-        self.take_hashes()?;
-        if self.parent.hash.is_none() {
-            self.cut(CutReason::AwaitingParent, None)?;
-        }
-        while self.parent.hash.is_none() && !self.control.is_stopping() {
-            match self.hashes.recv_timeout(PAUSED_SLEEP) {
-                Ok(sealed) => self.take_hash(sealed)?,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => self.control.stop(),
-            }
-        }
-        Ok(())
-    }
-
-    // ---- waiting
-
-    /// Nothing to execute: seal at once if nothing is coming, else sleep until something is due.
-    fn idle(&mut self, now: Instant) -> Result<(), SequencerError> {
-        if self.is_busy() {
-            return self.wait_for_workers(now);
-        }
-        if self.ready.is_idle() {
-            if self.config.block_policy == BlockPolicy::WhenIdle {
-                // A transaction opened it. Should that have turned out invalid, an empty block is better than one that
-                // stays open with an old timestamp.
-                // One that is held for the parent's hash belongs to this block: without it the block waits too.
-                if self.block.is_some() && self.ready.held_len() == 0 {
-                    return self.close_block();
-                }
-            } else if self.has_content() && self.schedule.early.take(now) {
-                return self.cut(CutReason::Idle, None);
-            }
-        }
-        self.wait(now + IDLE_SLEEP)
-    }
-
-    fn wait(&mut self, until: Instant) -> Result<(), SequencerError> {
-        let deadline = self.next_due(until);
-        if self.is_pressed() {
-            self.wait_under_pressure(deadline);
-        } else {
-            self.ready.wait_until(deadline);
-        }
-        Ok(())
-    }
-
-    /// When something is to be cut or closed; `until` if nothing is before.
-    fn next_due(&self, until: Instant) -> Instant {
-        let mut deadline = until;
-        if self.has_content() || self.is_busy() {
-            deadline = deadline.min(self.schedule.mini_block.due());
-        }
-        if let Some(block) = &self.schedule.block {
-            deadline = deadline.min(block.due());
-        }
-        deadline
-    }
-
-    /// Memory is low: blocks are still closed in time, but nothing is executed. The lanes fill up meanwhile and then
-    /// refuse, which is how senders are slowed down.
-    fn rest(&mut self, now: Instant, until: Instant) {
-        if now >= until {
-            self.rests_until = None;
-            return;
-        }
-        let due = self.next_due(until.min(now + PAUSED_SLEEP));
-        std::thread::sleep(due.saturating_duration_since(now));
-    }
-
-    /// Disk or memory is nearly full: what was executed still goes out and becomes durable, nothing more is executed.
-    ///
-    /// Where it is memory, which seldom comes back, the block is closed too: its receipts get their hash.
-    fn pause(&mut self) -> Result<(), SequencerError> {
-        self.metrics.paused.set(1.0);
-        self.settle()?;
-        let has_transactions = self.block.as_ref().is_some_and(|block| !block.is_empty());
-        if has_transactions && self.driver.memory() == MemoryPressure::Hard {
-            self.close_block()?;
-        }
-        self.cut(CutReason::Stopping, None)?;
-        self.order(CommitOrder::MakeDurable);
-        while !self.driver.has_room() && !self.control.is_stopping() {
-            std::thread::sleep(PAUSED_SLEEP);
-        }
-        self.metrics.paused.set(0.0);
-        Ok(())
     }
 }
 
