@@ -162,5 +162,7 @@ impl Committer {
         }
         // The finaliser goes only after a failure, which ends this thread through the queue before it.
         let _ = self.published.send(published);
+        self.metrics.finaliser_queue.set(self.published.len() as f64);
+        self.metrics.pool_queue.set(self.pool.len() as f64);
     }
 }

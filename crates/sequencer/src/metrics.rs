@@ -13,6 +13,8 @@
 //! | `rapid_reth_sequencer_mini_block_target_seconds` | between deadlines: fixed, or what `auto` has chosen |
 //! | `rapid_reth_sequencer_deadlines_missed_total` | deadlines skipped because a transaction or the commit queue took too long |
 //! | `rapid_reth_sequencer_commit_queue_mini_blocks` | cut and not yet committed |
+//! | `rapid_reth_sequencer_finaliser_queue_mini_blocks` | published, and not yet in the trie |
+//! | `rapid_reth_sequencer_pool_queue_mini_blocks` | published, and not yet told the pool |
 //! | `rapid_reth_sequencer_pressure_seconds` | for how long only urgent lanes and late ones were served, since committer or finaliser were behind |
 //! | `rapid_reth_sequencer_transactions_total` | executed |
 //! | `rapid_reth_sequencer_discarded_total` | popped, but not executable |
@@ -77,6 +79,8 @@ pub(crate) struct CommitMetrics {
     pub(crate) seal: Histogram,
     pub(crate) commit: Histogram,
     pub(crate) latency: Histogram,
+    pub(crate) finaliser_queue: Gauge,
+    pub(crate) pool_queue: Gauge,
 }
 
 impl CommitMetrics {
@@ -85,6 +89,8 @@ impl CommitMetrics {
             seal: histogram!("rapid_reth_sequencer_seal_seconds"),
             commit: histogram!("rapid_reth_sequencer_commit_seconds"),
             latency: histogram!("rapid_reth_sequencer_mini_block_latency_seconds"),
+            finaliser_queue: gauge!("rapid_reth_sequencer_finaliser_queue_mini_blocks"),
+            pool_queue: gauge!("rapid_reth_sequencer_pool_queue_mini_blocks"),
         }
     }
 }

@@ -31,6 +31,11 @@ impl PoolFeed {
         self.send(News::Head(head));
     }
 
+    /// News that wait for the pool.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     fn send(&self, news: News) {
         // The other end goes only when its thread fails, which stops the sequencer.
         let _ = self.0.send(news);
