@@ -14,7 +14,7 @@ use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, U256};
 use rapid_evm::Promised;
 use rapid_executor::{
-    CLASSES, Class, Executed, Job, Production, ProductionConfig, ProductionParts, StopReason,
+    CLASSES, Class, Executed, Job, Pinning, Production, ProductionConfig, ProductionParts, StopReason,
 };
 use rapid_primitives::{AccountChange, TransactionSigned};
 
@@ -122,7 +122,11 @@ impl<'a> Producer<'a> {
             hashes: subject.hashes.clone(),
             compiler: subject.rules.compiler.clone(),
         };
-        let config = ProductionConfig { workers, spin: false };
+        let config = ProductionConfig {
+            workers,
+            spin: false,
+            pinning: Pinning::Free,
+        };
         let mut production = Production::start(config, parts, || {})?;
         production.enter_block(subject.environment.clone(), None);
         let senders: BTreeSet<_> = subject.senders.iter().collect();
