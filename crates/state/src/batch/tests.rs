@@ -1,7 +1,7 @@
 //! What a commit notices of others.
 
-use alloy_primitives::U256;
-use rapid_primitives::ReadState;
+use alloy_primitives::{Bytes, U256};
+use rapid_primitives::{CodeChange, ReadState};
 
 use super::*;
 use crate::{Draft, State, StateConfig};
@@ -60,10 +60,19 @@ fn what_is_absent_again_was_not_always() {
         fate,
         ..change(index, None, &[])
     };
+    // With another storage, which has another slot.
+    let begun_anew = |index| AccountChange {
+        fate: Fate::Wiped,
+        balance: Some(U256::ZERO),
+        code: Some(CodeChange::new(Bytes::new())),
+        ..change(index, Some(7), &[(3, 7)])
+    };
     let cases = [
         (change(1, None, &[(2, 5)]), change(1, None, &[(2, 0)])),
         (change(2, None, &[(2, 5)]), ended(2, Fate::Removed)),
         (change(4, Some(1), &[(2, 5)]), ended(4, Fate::Removed)),
+        (change(1, None, &[(2, 5)]), begun_anew(1)),
+        (change(2, None, &[(2, 5)]), begun_anew(2)),
     ];
     for (first, last) in cases {
         let (state, _draft) = state();

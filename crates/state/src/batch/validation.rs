@@ -49,7 +49,7 @@ impl Batch<'_> {
     /// [`validate`](Self::validate) is: an earlier commit may have been about to write there.
     pub(crate) fn check_unlocked(&self) -> Result<(), Busy> {
         for owner in &self.held.owners {
-            if self.storage_now(owner.account, &owner.address)? != owner.storage {
+            if self.storage_now(owner.account, &owner.address, owner.storage)? != owner.storage {
                 return Err(Busy);
             }
         }
@@ -58,7 +58,7 @@ impl Batch<'_> {
                 Nothing::Account(address, gap) => {
                     self.tables.accounts.holds(*gap) || self.is_account_absent(address)?
                 }
-                Nothing::Storage(address) => self.storage_of_address(address)?.is_none(),
+                Nothing::Storage(address) => self.storage_of_address(address, StorageId::NONE)?.is_none(),
                 Nothing::Slot(key, gap) => self.tables.slots.holds(*gap) || self.is_slot_absent(key)?,
             };
             if !still {
@@ -77,8 +77,8 @@ impl Batch<'_> {
     /// The storage of the account that a slot was read of, as it was before this commit.
     fn storage_of_read(&self, read: &SlotRead) -> Result<StorageId, Busy> {
         match read.account {
-            Some(account) => self.storage_now(account, &read.address),
-            None => self.storage_of_address(&read.address),
+            Some(account) => self.storage_now(account, &read.address, read.storage),
+            None => self.storage_of_address(&read.address, read.storage),
         }
     }
 
@@ -96,8 +96,8 @@ impl Batch<'_> {
         }
     }
 
-    /// The storage of an address, as it was before this commit, which was found in this entry.
-    fn storage_now(&self, account: u32, address: &Address) -> Result<StorageId, Busy> {
+    /// The storage of an address, as it was before this commit, which was found in this entry and had this one then.
+    fn storage_now(&self, account: u32, address: &Address, known: StorageId) -> Result<StorageId, Busy> {
         let entries = &self.tables.accounts.entries;
         // Nearly always it is not locked, so not one of this commit's.
         let read = match entries.try_read(account, 1) {
@@ -108,24 +108,26 @@ impl Batch<'_> {
             },
         };
         match read {
-            Some((found, cell)) if found == *address => self.storage_in(&cell),
-            _ => self.storage_of_address(address),
+            Some((found, cell)) if found == *address => self.storage_in(&cell, known),
+            _ => self.storage_of_address(address, known),
         }
     }
 
-    /// The storage of an address, as it was before this commit.
-    fn storage_of_address(&self, address: &Address) -> Result<StorageId, Busy> {
+    /// The storage of an address, as it was before this commit; it had the `known` one once.
+    fn storage_of_address(&self, address: &Address, known: StorageId) -> Result<StorageId, Busy> {
         match self.account_before(address)? {
-            Some(cell) => self.storage_in(&cell),
+            Some(cell) => self.storage_in(&cell, known),
             None => Ok(StorageId::NONE),
         }
     }
 
-    /// The storage of an account. One storage stays the same; that there is none may be the doing of a later commit, and
-    /// what was there before it is no longer known.
-    fn storage_in(&self, account: &Cell) -> Result<StorageId, Busy> {
+    /// The storage of an account, which had the `known` one once. If it has that still, it had it all the time: one that has
+    /// ended does not come back. That it has none, or another, may be the doing of a later commit, and what was there before
+    /// that is no longer known.
+    fn storage_in(&self, account: &Cell, known: StorageId) -> Result<StorageId, Busy> {
         match storage_of(&account.value) {
-            StorageId::NONE if account.sequence > self.sequence => Err(Busy),
+            storage if storage == known && !storage.is_none() => Ok(storage),
+            _ if account.sequence > self.sequence => Err(Busy),
             storage => Ok(storage),
         }
     }
