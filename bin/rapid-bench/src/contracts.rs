@@ -67,6 +67,16 @@ pub(crate) fn swap(sell: Sell, amount: u128) -> Bytes {
     call("swap(bool,uint256,uint256)", arguments)
 }
 
+/// `Numbers.multiply(size)`: multiplies two matrices of so many rows and columns, in memory.
+pub(crate) fn matrix_product(size: u64) -> Bytes {
+    call("multiply(uint256)", vec![number(size.into())])
+}
+
+/// `Numbers.hashes(count)`: hashes each of the first numbers.
+pub(crate) fn hashes(count: u64) -> Bytes {
+    call("hashes(uint256)", vec![number(count.into())])
+}
+
 fn number(value: u128) -> DynSolValue {
     DynSolValue::Uint(U256::from(value), 256)
 }

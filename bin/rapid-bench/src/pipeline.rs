@@ -72,6 +72,8 @@ pub(crate) enum PipelineWorkload {
     Mixed,
     /// The same, and none takes longer than 400 microseconds
     MixedShort,
+    /// Two thousand hashes each: nothing but computing
+    Hashing,
 }
 
 impl PipelineWorkload {
@@ -82,6 +84,7 @@ impl PipelineWorkload {
             Self::Amm => ScenarioKind::AmmHot,
             Self::Mixed => ScenarioKind::Mixed,
             Self::MixedShort => ScenarioKind::MixedShort,
+            Self::Hashing => ScenarioKind::Hashing,
         }
     }
 }

@@ -7,8 +7,10 @@ use crate::{
     account::{Account, SignedTransaction},
     chain::{ChainTerms, Intent},
     contracts::{self, Sell},
+    jit::catalog::numbers_creation,
     outbox::Outbox,
     rpc::RpcClient,
+    scenario::Computing,
 };
 use alloy_primitives::{Address, U256};
 use clap::ValueEnum;
@@ -45,6 +47,8 @@ pub(crate) enum Workload {
     Swaps,
     /// 60 % payments, 25 % ERC-20 transfers, 15 % swaps.
     Mixed,
+    /// Two thousand hashes each: executing one costs more than receiving it and recovering its signature does.
+    Hashing,
 }
 
 impl Workload {
@@ -53,6 +57,7 @@ impl Workload {
             Self::Transfers => Intent::PAYMENT_GAS,
             Self::Erc20 => TOKEN_TRANSFER_GAS,
             Self::Swaps | Self::Mixed => SWAP_GAS,
+            Self::Hashing => Computing::Hashes.gas(),
         }
     }
 
@@ -99,13 +104,31 @@ pub(crate) struct PreparedWorkload {
     terms: ChainTerms,
     senders: Vec<Account>,
     nonces: Vec<u64>,
-    contracts: Option<Contracts>,
+    contracts: Contracts,
+}
+
+/// What the transactions call.
+#[derive(Clone, Copy, Debug)]
+enum Contracts {
+    /// Nothing: they are payments.
+    None,
+    /// Two tokens and their pair.
+    Exchange(Exchange),
+    /// One that hashes.
+    Computer(Address),
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Contracts {
+struct Exchange {
     token: Address,
+    other: Address,
     pair: Address,
+}
+
+impl Exchange {
+    const fn tokens(&self) -> [Address; 2] {
+        [self.token, self.other]
+    }
 }
 
 impl PreparedWorkload {
@@ -129,34 +152,24 @@ impl PreparedWorkload {
         let funders = (0..FUNDERS).map(Account::dev).collect::<eyre::Result<Vec<_>>>()?;
         let mut outbox = Outbox::open(rpc, terms, funders).await?;
 
-        let deployed = match plan.workload {
-            Workload::Transfers => None,
-            Workload::Erc20 | Workload::Swaps | Workload::Mixed => Some(deploy(rpc, &mut outbox).await?),
-        };
+        let contracts = Contracts::deploy(rpc, &mut outbox, plan.workload).await?;
         let per_sender = plan.count.div_ceil(plan.senders) as u64;
         // Two approvals come out of the same purse.
         let purse = terms.cost_max(per_sender + 2, plan.workload.gas_limit_max()) + U256::from(per_sender);
         for (index, sender) in senders.iter().enumerate() {
             let funder = index % outbox.len();
             outbox.push(funder, Intent::payment(sender.address(), purse));
-            for token in deployed
-                .iter()
-                .flat_map(|deployed| [deployed.token, deployed.other])
-            {
+            for token in contracts.tokens() {
                 outbox.push(funder, token_transfer(token, sender.address(), TOKENS_PER_SENDER));
             }
         }
         outbox.deliver(rpc).await?;
-        if let Some(deployed) = deployed {
-            approve_pair(rpc, terms, &senders, deployed).await?;
+        if let Contracts::Exchange(exchange) = contracts {
+            approve_pair(rpc, terms, &senders, exchange).await?;
         }
 
         let addresses: Vec<_> = senders.iter().map(Account::address).collect();
         let nonces = rpc.nonces(&addresses).await?;
-        let contracts = deployed.map(|deployed| Contracts {
-            token: deployed.token,
-            pair: deployed.pair,
-        });
         Ok(Self {
             plan,
             terms,
@@ -173,7 +186,7 @@ impl PreparedWorkload {
 
     /// Whether no sender has sent anything before, so that the transactions follow from plan and terms alone.
     pub(crate) fn is_fresh(&self) -> bool {
-        self.contracts.is_none() && self.nonces.iter().all(|nonce| *nonce == 0)
+        matches!(self.contracts, Contracts::None) && self.nonces.iter().all(|nonce| *nonce == 0)
     }
 
     /// Signs the whole workload, on all cores; one list per lane, in sending order.
@@ -205,29 +218,49 @@ impl PreparedWorkload {
         let next = self.senders[(sender + 1) % self.senders.len()].address();
         let kind = self.plan.workload.kind_of(self.plan.seed, index);
         match (kind, self.contracts) {
-            (Workload::Erc20, Some(contracts)) => token_transfer(contracts.token, next, 1),
-            (Workload::Swaps | Workload::Mixed, Some(contracts)) => {
+            (Workload::Erc20, Contracts::Exchange(exchange)) => token_transfer(exchange.token, next, 1),
+            (Workload::Swaps | Workload::Mixed, Contracts::Exchange(exchange)) => {
                 let sell = if index.is_multiple_of(2) {
                     Sell::Token0
                 } else {
                     Sell::Token1
                 };
-                Intent::call(contracts.pair, SWAP_GAS, contracts::swap(sell, SWAP_AMOUNT))
+                Intent::call(exchange.pair, SWAP_GAS, contracts::swap(sell, SWAP_AMOUNT))
             }
-            (Workload::Transfers, _) | (_, None) => Intent::payment(next, U256::from(1)),
+            (_, Contracts::Computer(computer)) => Computing::Hashes.call(computer),
+            (_, Contracts::None | Contracts::Exchange(_)) => Intent::payment(next, U256::from(1)),
         }
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Deployed {
-    token: Address,
-    other: Address,
-    pair: Address,
+impl Contracts {
+    /// Deploys what the transactions of `workload` call.
+    async fn deploy(rpc: &mut RpcClient, outbox: &mut Outbox, workload: Workload) -> eyre::Result<Self> {
+        Ok(match workload {
+            Workload::Transfers => Self::None,
+            Workload::Erc20 | Workload::Swaps | Workload::Mixed => {
+                Self::Exchange(deploy_exchange(rpc, outbox).await?)
+            }
+            Workload::Hashing => {
+                let creation = Intent::creation(CREATION_GAS, numbers_creation()?);
+                let computer = outbox.push_creation(0, creation);
+                outbox.deliver(rpc).await?;
+                Self::Computer(computer)
+            }
+        })
+    }
+
+    /// The tokens that senders need some of.
+    fn tokens(&self) -> Vec<Address> {
+        match self {
+            Self::None | Self::Computer(_) => Vec::new(),
+            Self::Exchange(exchange) => exchange.tokens().to_vec(),
+        }
+    }
 }
 
 /// Deploys two tokens and a pair with liquidity, and spreads the tokens over the funders.
-async fn deploy(rpc: &mut RpcClient, outbox: &mut Outbox) -> eyre::Result<Deployed> {
+async fn deploy_exchange(rpc: &mut RpcClient, outbox: &mut Outbox) -> eyre::Result<Exchange> {
     let token = outbox.push_creation(
         0,
         Intent::creation(CREATION_GAS, contracts::token_creation("Bench A", "BA")?),
@@ -249,21 +282,21 @@ async fn deploy(rpc: &mut RpcClient, outbox: &mut Outbox) -> eyre::Result<Deploy
     }
     outbox.push(0, Intent::call(pair, SYNC_GAS, contracts::sync()));
     outbox.deliver(rpc).await?;
-    Ok(Deployed { token, other, pair })
+    Ok(Exchange { token, other, pair })
 }
 
 async fn approve_pair(
     rpc: &mut RpcClient,
     terms: ChainTerms,
     senders: &[Account],
-    deployed: Deployed,
+    exchange: Exchange,
 ) -> eyre::Result<()> {
     let mut outbox = Outbox::open(rpc, terms, senders.to_vec()).await?;
     for index in 0..outbox.len() {
-        for token in [deployed.token, deployed.other] {
+        for token in exchange.tokens() {
             outbox.push(
                 index,
-                Intent::call(token, APPROVE_GAS, contracts::approve_all(deployed.pair)),
+                Intent::call(token, APPROVE_GAS, contracts::approve_all(exchange.pair)),
             );
         }
     }
@@ -293,9 +326,10 @@ mod tests {
                 .map(|index| Account::seeded(plan.seed, index))
                 .collect(),
             nonces: (0..plan.senders as u64).collect(),
-            contracts: Some(Contracts {
+            contracts: Contracts::Exchange(Exchange {
                 token: Address::with_last_byte(1),
-                pair: Address::with_last_byte(2),
+                other: Address::with_last_byte(2),
+                pair: Address::with_last_byte(3),
             }),
         }
     }
@@ -341,7 +375,8 @@ mod tests {
             match Workload::Mixed.kind_of(42, index) {
                 Workload::Transfers => shares[0] += 1,
                 Workload::Erc20 => shares[1] += 1,
-                Workload::Swaps | Workload::Mixed => shares[2] += 1,
+                Workload::Swaps => shares[2] += 1,
+                other @ (Workload::Mixed | Workload::Hashing) => panic!("{other:?}"),
             }
         }
         assert!((5_800..6_200).contains(&shares[0]), "{shares:?}");

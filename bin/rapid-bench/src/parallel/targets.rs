@@ -53,6 +53,7 @@ const fn promised(kind: ScenarioKind) -> Option<Promised> {
         ScenarioKind::Mixed => (1.92, 1.98, 1.15, 11.0),
         ScenarioKind::Erc20Hot256
         | ScenarioKind::MixedShort
+        | ScenarioKind::Hashing
         | ScenarioKind::Chain1
         | ScenarioKind::Circle => return None,
     };

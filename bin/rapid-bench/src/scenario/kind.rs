@@ -31,6 +31,8 @@ pub(crate) enum ScenarioKind {
     Mixed,
     /// The same, and none takes longer than 400 microseconds
     MixedShort,
+    /// Two thousand hashes each: nothing but computing
+    Hashing,
     /// Transfers of one token, all by one sender
     Chain1,
     /// Transfers of one token by 100 senders in turn
@@ -55,6 +57,7 @@ impl ScenarioKind {
     pub(crate) const fn count(self, count: usize) -> usize {
         let part = match self {
             Self::AmmHot | Self::Amm => count / 4,
+            Self::Hashing => count / 16,
             Self::Mixed | Self::MixedShort => count / 2,
             _ => count,
         };

@@ -2,18 +2,15 @@
 
 use super::{
     Draft,
+    computing::{Computing, computer},
     draws::{Draws, Zipf},
     kind::REPEATING_SENDERS,
     pools::swap,
     tokens::{holder, transfer},
-    world::{TOKENS, code_of},
+    world::TOKENS,
 };
-use crate::{
-    chain::Intent,
-    contracts::Sell,
-    jit::{catalog::numbers_creation, workload::Workload},
-};
-use alloy_primitives::{Bytes, U256, keccak256};
+use crate::{chain::Intent, contracts::Sell};
+use alloy_primitives::U256;
 
 const TOKEN_COUNT: usize = 60;
 const TOKEN_EXPONENT: f64 = 1.2;
@@ -26,28 +23,6 @@ const POPULAR_SHARE: usize = 25;
 const POPULAR_COUNT: usize = 20;
 /// Per cent of the transactions whose senders send more than once.
 const REPEATING_SHARE: usize = 20;
-
-/// What computing takes at most.
-const COMPUTING_GAS: u64 = 3_000_000;
-
-/// How much a transaction computes that does.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Computing {
-    /// About a millisecond.
-    Long,
-    /// A quarter of one.
-    Short,
-}
-
-impl Computing {
-    /// Size of the matrices that are multiplied.
-    const fn matrix_size(self) -> u64 {
-        match self {
-            Self::Long => 9,
-            Self::Short => 6,
-        }
-    }
-}
 
 /// 30 % payments, 40 % transfers of 60 tokens, 25 % swaps in 60 pools, 5 % that compute.
 pub(super) fn mainnet_like(draft: &mut Draft, computing: Computing, seed: u64) -> eyre::Result<()> {
@@ -92,22 +67,9 @@ pub(super) fn mainnet_like(draft: &mut Draft, computing: Computing, seed: u64) -
                 };
                 swap(&pool, sell)
             }
-            _ => Intent::call(computer, COMPUTING_GAS, multiplication(computing)),
+            _ => computing.call(computer),
         };
         draft.push(sender, intent);
     }
     Ok(())
-}
-
-/// A contract that multiplies matrices.
-fn computer() -> eyre::Result<Bytes> {
-    let mut deployment = Workload::new("computer");
-    let contract = deployment.create(numbers_creation()?);
-    code_of(&deployment, contract)
-}
-
-fn multiplication(computing: Computing) -> Bytes {
-    let mut data = keccak256("multiply(uint256)")[..4].to_vec();
-    data.extend(U256::from(computing.matrix_size()).to_be_bytes::<32>());
-    data.into()
 }

@@ -8,6 +8,7 @@
 //! Contracts are the compiled ones of `contracts/`, placed in the allocation without being deployed there, because some
 //! scenarios have thousands of them.
 
+mod computing;
 mod draws;
 mod kind;
 mod mixed;
@@ -16,13 +17,13 @@ mod pools;
 mod tokens;
 mod world;
 
+pub(crate) use computing::Computing;
 pub(crate) use kind::ScenarioKind;
 
 use crate::{account::Account, chain::Intent};
 use alloy_genesis::GenesisAccount;
 use alloy_primitives::{Address, U256};
 use eyre::ensure;
-use mixed::Computing;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use world::World;
@@ -93,8 +94,9 @@ impl Scenario {
             ScenarioKind::Erc20Hot1 => tokens::hot(&mut draft, 1),
             ScenarioKind::AmmHot => pools::hot(&mut draft),
             ScenarioKind::Amm => pools::independent(&mut draft),
-            ScenarioKind::Mixed => mixed::mainnet_like(&mut draft, Computing::Long, seed)?,
-            ScenarioKind::MixedShort => mixed::mainnet_like(&mut draft, Computing::Short, seed)?,
+            ScenarioKind::Mixed => mixed::mainnet_like(&mut draft, Computing::Product, seed)?,
+            ScenarioKind::Hashing => computing::hashing(&mut draft)?,
+            ScenarioKind::MixedShort => mixed::mainnet_like(&mut draft, Computing::SmallProduct, seed)?,
         }
         Ok(draft.finish())
     }
