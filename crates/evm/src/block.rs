@@ -12,16 +12,16 @@ use rapid_chainspec::ChainSpec;
 use rapid_primitives::{AccountChange, BlockEnvironment, ReadState, Receipt, TransactionSigned, WriteState};
 use revm::{
     context::TxEnv,
-    context_interface::result::{EVMError, ExecutionResult, ResultGas},
+    context_interface::result::{EVMError, ResultGas},
     inspector::NoOpInspector,
     primitives::hardfork::SpecId,
     state::EvmState,
 };
 
 use crate::{
-    BlockHashes, Compiler, ExecutionError, InvalidBlock, Promised, RapidEvm, ReadError, StateDb,
-    access_budget::AccessBudget, access_list::BlockAccesses, accesses::keys_of, changes::account_changes,
-    evm_environment, gas::BlockGas,
+    BlockHashes, Compiler, ExecutionError, InvalidBlock, Promised, RapidEvm, ReadError, ReceiptParts,
+    StateDb, access_budget::AccessBudget, access_list::BlockAccesses, accesses::keys_of,
+    changes::account_changes, evm_environment, gas::BlockGas,
 };
 
 /// What one transaction did. Its changes are already applied to the state.
@@ -178,7 +178,7 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
             .map_err(transaction_error::<S>)?;
         self.check_accesses(&executed.state)?;
         let gas = *executed.result.gas();
-        let receipt = self.receipt(transaction, executed.result);
+        let receipt = self.receipt(transaction, executed.result.into());
         let deposits = self.deposits_of(&receipt)?;
         let changes = self.commit(self.executed + 1, executed.state)?;
         self.deposits.extend(deposits);
@@ -243,9 +243,10 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
     pub fn absorb(
         &mut self,
         transaction: &TransactionSigned,
-        result: ExecutionResult,
+        result: impl Into<ReceiptParts>,
     ) -> Result<Receipt, ExecutionError<S::Error>> {
-        let gas = *result.gas();
+        let result = result.into();
+        let gas = result.gas;
         let receipt = self.receipt(transaction, result);
         let deposits = self.deposits_of(&receipt)?;
         self.deposits.extend(deposits);
@@ -295,12 +296,12 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
             .map_err(|(found, max)| ExecutionError::InvalidBlock(InvalidBlock::AccessListSize { found, max }))
     }
 
-    fn receipt(&self, transaction: &TransactionSigned, result: ExecutionResult) -> Receipt {
+    fn receipt(&self, transaction: &TransactionSigned, result: ReceiptParts) -> Receipt {
         Receipt {
             tx_type: transaction.tx_type(),
-            success: result.is_success(),
-            cumulative_gas_used: self.gas.paid() + result.tx_gas_used(),
-            logs: result.into_logs(),
+            success: result.success,
+            cumulative_gas_used: self.gas.paid() + result.gas.tx_gas_used(),
+            logs: result.logs,
         }
     }
 

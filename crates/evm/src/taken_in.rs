@@ -3,9 +3,11 @@
 use std::fmt::Debug;
 
 use rapid_primitives::{AccountChange, TransactionSigned, WriteState};
-use revm::{context_interface::result::ExecutionResult, state::EvmState};
+use revm::state::EvmState;
 
-use crate::{AccessedKey, BlockExecutor, BlockHashes, Executed, ExecutionError, TransactionAccesses};
+use crate::{
+    AccessedKey, BlockExecutor, BlockHashes, Executed, ExecutionError, ReceiptParts, TransactionAccesses,
+};
 
 impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
     /// Takes in a transaction as if it had been [executed](Self::execute) here: the next one of the block, with the result and
@@ -16,10 +18,11 @@ impl<S: WriteState + Debug, H: BlockHashes + Debug> BlockExecutor<S, H> {
     pub fn take_in(
         &mut self,
         transaction: &TransactionSigned,
-        result: ExecutionResult,
+        result: impl Into<ReceiptParts>,
         journal: EvmState,
     ) -> Result<Executed, ExecutionError<S::Error>> {
-        let gas_used = result.tx_gas_used();
+        let result = result.into();
+        let gas_used = result.gas.tx_gas_used();
         let receipt = self.absorb(transaction, result)?;
         let changes = self.commit(self.index_after_transactions() - 1, journal)?;
         Ok(Executed {

@@ -8,7 +8,7 @@ use std::{
 
 use alloy_consensus::Transaction;
 use alloy_primitives::{Address, U256};
-use rapid_evm::{BlockHashes, ExecutionError, Ran, TransactionExecutor, account_changes};
+use rapid_evm::{BlockHashes, ExecutionError, Ran, ReceiptParts, TransactionExecutor, account_changes};
 use rapid_primitives::{Account, AccountChange};
 use rapid_state::{DraftReader, VersionGone, prefetch};
 use rapid_sync::Mutex;
@@ -31,10 +31,10 @@ const LOOK_AHEAD: usize = 8;
 /// No transaction.
 const NOBODY: usize = usize::MAX;
 
-/// What executing one transaction on its hinted state gave.
+/// What executing one transaction on its hinted state gave. A block has thousands, so what most do not have is apart.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    pub(crate) result: Result<ExecutionResult, ExecutionError<VersionGone>>,
+    pub(crate) result: Result<ReceiptParts, Box<ExecutionError<VersionGone>>>,
     pub(crate) effect: Effect,
     /// What it depends on. Of a block with a declared list that it agrees with: all it touched.
     pub(crate) reads: Reads,
@@ -46,9 +46,9 @@ pub(crate) enum Effect {
     /// What is claimed at its index. Also of a transaction that failed.
     Claimed,
     /// Something else.
-    Changes(Vec<AccountChange>),
+    Changes(Box<[AccountChange]>),
     /// As a block access list records it.
-    Journal(EvmState, Agreement),
+    Journal(Box<EvmState>, Agreement),
 }
 
 /// One attempt to prove a hint.
@@ -60,6 +60,8 @@ pub(crate) struct Attempt<'a, H> {
     pub(crate) schedule: Schedule,
     pub(crate) touched: TouchedKeys,
     outcomes: Vec<Mutex<Option<Outcome>>>,
+    /// Transactions that workers who have ended settled.
+    settled: AtomicUsize,
     /// The first transaction known not to have done what is claimed.
     doubt: AtomicUsize,
     stopped: AtomicBool,
@@ -106,6 +108,7 @@ impl<'a, H: BlockHashes + Sync + Debug> Attempt<'a, H> {
             schedule: Schedule::new(gas_limits, workers),
             touched: TouchedKeys::new(hints.key_count()),
             outcomes: transactions.iter().map(|_| Mutex::new(None)).collect(),
+            settled: AtomicUsize::new(0),
             doubt: AtomicUsize::new(NOBODY),
             stopped: AtomicBool::new(false),
             panicked: AtomicBool::new(false),
@@ -117,9 +120,9 @@ impl<'a, H: BlockHashes + Sync + Debug> Attempt<'a, H> {
         self.outcomes[position].lock().take()
     }
 
-    /// Whether every transaction did what is claimed.
+    /// Whether every transaction did what is claimed, once all workers have ended.
     pub(crate) fn is_undoubted(&self) -> bool {
-        self.doubt.load(Relaxed) == NOBODY && self.outcomes.iter().all(|outcome| outcome.lock().is_some())
+        self.doubt.load(Relaxed) == NOBODY && self.settled.load(Relaxed) == self.outcomes.len()
     }
 
     /// Whether a transaction is known not to have done what is claimed.
@@ -157,13 +160,16 @@ impl<'a, H: BlockHashes + Sync + Debug> Attempt<'a, H> {
     pub(crate) fn work_on_longest(&self) {
         self.guarded(|lane| {
             while let Some(positions) = self.schedule.next_longest() {
-                lane.look_ahead(positions.iter().map(|position| *position as usize));
-                for position in positions {
+                // Most of the last ones were taken at the front: looking ahead at them would take as long as executing some.
+                let open = positions.iter().map(|position| *position as usize);
+                let open = open.filter(|position| self.schedule.is_open(*position));
+                lane.look_ahead(open.clone());
+                for position in open {
                     if !self.goes_on(lane) {
                         return;
                     }
-                    if self.schedule.take(*position as usize) {
-                        lane.execute(*position as usize);
+                    if self.schedule.take(position) {
+                        lane.execute(position);
                     }
                 }
             }
@@ -177,7 +183,11 @@ impl<'a, H: BlockHashes + Sync + Debug> Attempt<'a, H> {
     }
 
     fn guarded(&self, work: impl FnOnce(&mut Lane<'_, 'a, H>)) {
-        let guarded = catch_unwind(AssertUnwindSafe(|| work(&mut Lane::new(self))));
+        let guarded = catch_unwind(AssertUnwindSafe(|| {
+            let mut lane = Lane::new(self);
+            work(&mut lane);
+            self.settled.fetch_add(lane.settled, Relaxed);
+        }));
         if guarded.is_err() {
             self.panicked.store(true, Relaxed);
             self.stop();
@@ -201,6 +211,7 @@ struct Lane<'b, 'a, H: BlockHashes + Debug> {
     /// For plain transfers, which need no EVM; `None` where they do.
     transfers: Option<TransferRules>,
     gas_spent: u64,
+    settled: usize,
     ahead: Ahead,
 }
 
@@ -215,6 +226,7 @@ impl<'b, 'a, H: BlockHashes + Sync + Debug> Lane<'b, 'a, H> {
             transfers: TransferRules::of(input.environment, input.spec.chain_id(), executor.fork()),
             executor,
             gas_spent: 0,
+            settled: 0,
             ahead: Ahead::default(),
         }
     }
@@ -222,11 +234,16 @@ impl<'b, 'a, H: BlockHashes + Sync + Debug> Lane<'b, 'a, H> {
     /// Asks for what transactions are going to touch to be in the cache.
     fn look_ahead(&mut self, positions: impl Iterator<Item = usize>) {
         let Attempt {
-            input, hints, base, ..
+            input,
+            hints,
+            base,
+            outcomes,
+            ..
         } = self.attempt;
         let transactions = input.transactions;
         let indices = positions.map(|position| {
             transactions.get(position).into_iter().for_each(prefetch);
+            outcomes.get(position).into_iter().for_each(prefetch);
             index_of(position)
         });
         hints.look_ahead(indices, base, &mut self.ahead);
@@ -239,7 +256,7 @@ impl<'b, 'a, H: BlockHashes + Sync + Debug> Lane<'b, 'a, H> {
             let result = transfer::result();
             self.gas_spent = self.gas_spent.saturating_add(result.tx_gas_used());
             let outcome = self.judge_changes(index_of(position), result, changes);
-            return self.attempt.settle(position, outcome);
+            return self.settle(position, outcome);
         }
         self.executor.database_mut().enter(index_of(position));
         let ran = self
@@ -253,6 +270,11 @@ impl<'b, 'a, H: BlockHashes + Sync + Debug> Lane<'b, 'a, H> {
             }
             Err(error) => self.failed(error),
         };
+        self.settle(position, outcome);
+    }
+
+    fn settle(&mut self, position: usize, outcome: Outcome) {
+        self.settled += 1;
         self.attempt.settle(position, outcome);
     }
 
@@ -284,7 +306,7 @@ impl<'b, 'a, H: BlockHashes + Sync + Debug> Lane<'b, 'a, H> {
     fn judge_changes(&self, index: u32, result: ExecutionResult, changes: Vec<AccountChange>) -> Outcome {
         let effect = match self.attempt.hints.agree_with_changes(index, &changes) {
             true => Effect::Claimed,
-            false => Effect::Changes(changes),
+            false => Effect::Changes(changes.into()),
         };
         self.outcome(result, effect, self.executor.database().reads())
     }
@@ -302,7 +324,11 @@ impl<'b, 'a, H: BlockHashes + Sync + Debug> Lane<'b, 'a, H> {
             Err(gone) => self.failed(ExecutionError::State(gone)),
             Ok(Agreement::Different) => {
                 let reads = self.executor.database().reads();
-                self.outcome(result, Effect::Journal(journal, Agreement::Different), reads)
+                self.outcome(
+                    result,
+                    Effect::Journal(journal.into(), Agreement::Different),
+                    reads,
+                )
             }
             Ok(agreement) => {
                 self.touched
@@ -310,11 +336,11 @@ impl<'b, 'a, H: BlockHashes + Sync + Debug> Lane<'b, 'a, H> {
                     .for_each(|key| self.attempt.touched.insert(*key));
                 let effect = match agreement {
                     Agreement::Equal => Effect::Claimed,
-                    _ => Effect::Journal(journal, agreement),
+                    _ => Effect::Journal(journal.into(), agreement),
                 };
                 let reads = Reads {
-                    hinted: self.touched.clone(),
-                    others: Vec::new(),
+                    hinted: self.touched.as_slice().into(),
+                    others: Box::default(),
                 };
                 self.outcome(result, effect, reads)
             }
@@ -323,7 +349,7 @@ impl<'b, 'a, H: BlockHashes + Sync + Debug> Lane<'b, 'a, H> {
 
     fn outcome(&self, result: ExecutionResult, effect: Effect, reads: Reads) -> Outcome {
         Outcome {
-            result: Ok(result),
+            result: Ok(result.into()),
             effect,
             reads,
         }
@@ -331,7 +357,7 @@ impl<'b, 'a, H: BlockHashes + Sync + Debug> Lane<'b, 'a, H> {
 
     fn failed(&self, error: ExecutionError<VersionGone>) -> Outcome {
         Outcome {
-            result: Err(error),
+            result: Err(error.into()),
             effect: Effect::Claimed,
             reads: self.executor.database().reads(),
         }

@@ -33,7 +33,7 @@ pub(crate) struct HintedBlock<'a, H: BlockHashes + Debug> {
 struct Absorbed {
     receipts: Vec<Receipt>,
     /// What each transaction touched, if that is declared.
-    touched: Vec<Vec<KeyId>>,
+    touched: Vec<Box<[KeyId]>>,
 }
 
 /// A block that was executed.
@@ -167,8 +167,11 @@ impl<'a, H: BlockHashes + Debug + Sync> HintedBlock<'a, H> {
             return Ok(absorbed);
         }
         let gone = |gone| ValidationError::Block(ExecutionError::State(gone));
-        let parts = self.executor.state().parts();
-        let parts = NetParts::new(listed, transactions, parts, self.base).map_err(gone)?;
+        let filling = self
+            .executor
+            .state()
+            .filling(listed.len(), self.hints.slots.len());
+        let parts = NetParts::new(self.hints, transactions, filling, self.base).map_err(gone)?;
         let absorbed = workers.run(
             || parts.work(),
             || {
@@ -177,8 +180,8 @@ impl<'a, H: BlockHashes + Debug + Sync> HintedBlock<'a, H> {
                 absorbed
             },
         )?;
-        let parts = parts.finish().map_err(gone)?;
-        self.executor.state_mut().take_in(parts).map_err(gone)?;
+        let filling = parts.finish().map_err(gone)?;
+        self.executor.state_mut().take_in(filling).map_err(gone)?;
         Ok(absorbed)
     }
 
@@ -196,7 +199,7 @@ impl<'a, H: BlockHashes + Debug + Sync> HintedBlock<'a, H> {
                 .map_err(failed)?;
             let outcome = attempt.take_outcome(position).expect("nothing was left out");
             debug_assert!(matches!(outcome.effect, Effect::Claimed), "there is no doubt");
-            let result = outcome.result.map_err(failed)?;
+            let result = outcome.result.map_err(|error| failed(*error))?;
             receipts.push(self.executor.absorb(transaction, result).map_err(failed)?);
             if self.hints.kind == HintKind::Declared {
                 touched.push(outcome.reads.hinted);
@@ -260,7 +263,7 @@ impl<'a, H: BlockHashes + Debug + Sync> HintedBlock<'a, H> {
     }
 
     /// The block's access list, from the part of it before and after the transactions, and what each of them touched.
-    fn list_of(&self, edges: &BlockAccessList, touched: &[Vec<u32>]) -> BlockAccessList {
+    fn list_of(&self, edges: &BlockAccessList, touched: &[Box<[KeyId]>]) -> BlockAccessList {
         let mut list = BlockAccesses::default();
         list.absorb_part(edges, 0);
         for (position, keys) in touched.iter().enumerate() {

@@ -19,9 +19,9 @@ pub(crate) type KeyId = u32;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reads {
     /// Of what is in the hint; possibly twice.
-    pub(crate) hinted: Vec<KeyId>,
+    pub(crate) hinted: Box<[KeyId]>,
     /// Of what is not.
-    pub(crate) others: Vec<StateKey>,
+    pub(crate) others: Box<[StateKey]>,
 }
 
 impl Hints<'_> {
@@ -92,7 +92,10 @@ pub(crate) struct HintedState<'a, H> {
     block_hashes: &'a H,
     /// Block access index of the transaction in execution.
     index: u32,
-    reads: Reads,
+    /// What it has read of what is in the hint.
+    hinted_reads: Vec<KeyId>,
+    /// What it has read of what is not.
+    other_reads: Vec<StateKey>,
     /// Code this worker has met: the table it comes from is behind locks.
     codes: B256Map<Bytecode>,
 }
@@ -104,7 +107,8 @@ impl<'a, H> HintedState<'a, H> {
             base,
             block_hashes,
             index: 0,
-            reads: Reads::default(),
+            hinted_reads: Vec::new(),
+            other_reads: Vec::new(),
             codes: B256Map::default(),
         }
     }
@@ -112,13 +116,16 @@ impl<'a, H> HintedState<'a, H> {
     /// Goes to the transaction at a block access index.
     pub(crate) fn enter(&mut self, index: u32) {
         self.index = index;
-        self.reads.hinted.clear();
-        self.reads.others.clear();
+        self.hinted_reads.clear();
+        self.other_reads.clear();
     }
 
     /// What was read since [`enter`](Self::enter).
     pub(crate) fn reads(&self) -> Reads {
-        self.reads.clone()
+        Reads {
+            hinted: self.hinted_reads.as_slice().into(),
+            others: self.other_reads.as_slice().into(),
+        }
     }
 
     /// An account, and its number if the hint has one for it.
@@ -127,10 +134,10 @@ impl<'a, H> HintedState<'a, H> {
         address: &Address,
     ) -> Result<(Option<Account>, Option<u32>), VersionGone> {
         let Some(id) = self.hints.account_id(address) else {
-            self.reads.others.push(StateKey::Account(*address));
+            self.other_reads.push(StateKey::Account(*address));
             return Ok((self.base.account(address)?, None));
         };
-        self.reads.hinted.push(self.hints.account_key(id));
+        self.hinted_reads.push(self.hints.account_key(id));
         let base = self.base;
         let account = self
             .hints
@@ -141,8 +148,8 @@ impl<'a, H> HintedState<'a, H> {
     fn read_slot(&mut self, address: &Address, account: u32, slot: &U256) -> Result<U256, VersionGone> {
         let id = self.hints.slot_id(account, slot);
         match id {
-            Some(id) => self.reads.hinted.push(self.hints.slot_key(id)),
-            None => self.reads.others.push(StateKey::Slot(*address, *slot)),
+            Some(id) => self.hinted_reads.push(self.hints.slot_key(id)),
+            None => self.other_reads.push(StateKey::Slot(*address, *slot)),
         }
         let base = self.base;
         self.hints
@@ -186,7 +193,7 @@ impl<H: BlockHashes> Database for HintedState<'_, H> {
         match self.hints.account_id(&address) {
             Some(id) => Ok(self.read_slot(&address, id, &slot)?),
             None => {
-                self.reads.others.push(StateKey::Slot(address, slot));
+                self.other_reads.push(StateKey::Slot(address, slot));
                 Ok(self.base.storage(&address, &slot)?)
             }
         }

@@ -275,6 +275,11 @@ impl<'a> Hints<'a> {
 }
 
 impl AccountHint<'_> {
+    /// How many slots it has, those that are only read among them.
+    pub(crate) const fn slot_count(&self) -> usize {
+        (self.slots.1 - self.slots.0) as usize
+    }
+
     /// The fate claimed at an index: the last if there are more, as there can be around the transactions.
     pub(crate) fn fate_at(&self, index: u32) -> Option<Fate> {
         let at = self.fates().iter().rev().find(|(at, _)| *at == index);
@@ -326,6 +331,25 @@ const fn first_index_after(cleared: Option<(u32, Fate)>) -> u32 {
 }
 
 /// An address as a number of the same order.
-fn number_of(address: &Address) -> U256 {
-    U256::from_be_slice(address.as_slice())
+const fn number_of(address: &Address) -> U256 {
+    let bytes = &address.0.0;
+    let Some((high, rest)) = bytes.split_first_chunk::<4>() else {
+        panic!("an address has 20 bytes")
+    };
+    let (Some(middle), Some(low)) = (rest.first_chunk::<8>(), rest.last_chunk::<8>()) else {
+        panic!("an address has 20 bytes")
+    };
+    let high = u32::from_be_bytes(*high) as u64;
+    U256::from_limbs([u64::from_be_bytes(*low), u64::from_be_bytes(*middle), high, 0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_addresses_have_their_bytes() {
+        let address = Address::from_slice(&(1..=20).collect::<Vec<u8>>());
+        assert_eq!(number_of(&address), U256::from_be_slice(address.as_slice()));
+    }
 }

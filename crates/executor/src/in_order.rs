@@ -193,7 +193,7 @@ impl<'b, 'a, H: BlockHashes + Debug + Sync> InOrder<'b, 'a, H> {
     fn take_in(&mut self, position: usize, outcome: Outcome) -> Result<Receipt, ExecutionError<VersionGone>> {
         let transaction = &self.attempt.input.transactions[position];
         let index = index_of(position);
-        let result = outcome.result?;
+        let result = outcome.result.map_err(|error| *error)?;
         match outcome.effect {
             Effect::Claimed => {
                 let receipt = self.executor.absorb(transaction, result)?;
@@ -218,7 +218,7 @@ impl<'b, 'a, H: BlockHashes + Debug + Sync> InOrder<'b, 'a, H> {
             }
             Effect::Journal(journal, agreement) => {
                 let Executed { receipt, changes, .. } =
-                    self.executor.take_in(transaction, result, journal)?;
+                    self.executor.take_in(transaction, result, *journal)?;
                 match agreement {
                     Agreement::Different => self.differs(index, &changes)?,
                     _ => self.diff.push(index, &changes),

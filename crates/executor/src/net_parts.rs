@@ -2,16 +2,23 @@
 
 use std::{
     ops::{Range, RangeInclusive},
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use alloy_eip7928::AccountChanges;
 use rapid_primitives::{AccountChange, collapse_between, collapse_slots};
-use rapid_state::{DraftPart, DraftParts, DraftReader, VersionGone};
-use rapid_sync::Mutex;
+use rapid_state::{DraftFilling, DraftReader, VersionGone, prefetch};
+
+use crate::hints::{AccountHint, Hints};
 
 /// Slots and accounts in a piece: enough that taking one costs nothing beside it, few enough that the last is short.
 const PIECE_LEN: usize = 256;
+
+/// Accounts that are looked at before they are worked out.
+const LOOK_AHEAD: usize = 32;
 
 /// Something of a block access list that one worker works out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,42 +38,47 @@ pub(crate) struct NetParts<'a> {
     listed: &'a [AccountChanges],
     /// Indices of the transactions.
     indices: RangeInclusive<u32>,
-    draft: DraftParts,
+    draft: DraftFilling,
     pieces: Vec<Piece>,
     next: AtomicUsize,
-    made: Mutex<Result<Vec<DraftPart>, VersionGone>>,
+    gone: OnceLock<VersionGone>,
 }
 
 impl<'a> NetParts<'a> {
-    /// Cuts a list into pieces. `base` reads the draft that they will be of.
+    /// Cuts what hints say of these indices into pieces. `base` reads the draft that they are to fill.
     ///
     /// # Errors
     /// [`VersionGone`] when the snapshot below is overrun.
     pub(crate) fn new(
-        listed: &'a [AccountChanges],
+        hints: &Hints<'a>,
         indices: RangeInclusive<u32>,
-        draft: DraftParts,
+        draft: DraftFilling,
         base: &DraftReader,
     ) -> Result<Self, VersionGone> {
+        let listed = hints.listed;
+        let slots = hints.accounts.iter().map(AccountHint::slot_count);
+        let changed_slots = |index: usize| -> Result<_, VersionGone> {
+            let account: &AccountChanges = &listed[index];
+            let has_storage = base.has_storage(&account.address)?;
+            Ok(has_storage.then_some(account.storage_changes.len()))
+        };
         Ok(Self {
-            pieces: cut(listed, |account| base.has_storage(&account.address))?,
+            pieces: cut(slots, changed_slots)?,
             listed,
             indices,
             draft,
             next: AtomicUsize::new(0),
-            made: Mutex::new(Ok(Vec::new())),
+            gone: OnceLock::new(),
         })
     }
 
     /// Works out pieces until none is left.
     pub(crate) fn work(&self) {
         while let Some(piece) = self.pieces.get(self.next.fetch_add(1, Relaxed)) {
-            let part = self.work_out(piece);
-            let mut made = self.made.lock();
-            match (&mut *made, part) {
-                (Ok(parts), Ok(part)) => parts.push(part),
-                (Ok(_), Err(gone)) => *made = Err(gone),
-                (Err(_), _) => return,
+            if let Err(gone) = self.work_out(piece) {
+                // Each piece would fail alike.
+                let _ = self.gone.set(gone);
+                return;
             }
         }
     }
@@ -75,18 +87,29 @@ impl<'a> NetParts<'a> {
     ///
     /// # Errors
     /// [`VersionGone`] when the snapshot below is overrun.
-    pub(crate) fn finish(self) -> Result<Vec<DraftPart>, VersionGone> {
-        self.made.into_inner()
+    pub(crate) fn finish(self) -> Result<DraftFilling, VersionGone> {
+        match self.gone.into_inner() {
+            Some(gone) => Err(gone),
+            None => Ok(self.draft),
+        }
     }
 
-    fn work_out(&self, piece: &Piece) -> Result<DraftPart, VersionGone> {
+    fn work_out(&self, piece: &Piece) -> Result<(), VersionGone> {
         match piece {
-            Piece::Accounts(range) => self.draft.changed(&self.changes(&self.listed[range.clone()])),
-            Piece::Owner(account) => self.draft.changed(&[self.owner(&self.listed[*account])]),
+            Piece::Accounts(range) => {
+                let listed = &self.listed[range.clone()];
+                let mut changes = Vec::with_capacity(listed.len());
+                for listed in listed.chunks(LOOK_AHEAD) {
+                    ask_for_claims(listed);
+                    changes.extend(self.changes(listed));
+                }
+                self.draft.change(&changes)
+            }
+            Piece::Owner(account) => self.draft.change(&[self.owner(&self.listed[*account])]),
             Piece::Slots(account, range) => {
                 let account = &self.listed[*account];
                 let slots = collapse_slots(&account.storage_changes[range.clone()], &self.indices);
-                self.draft.written(&account.address, &slots)
+                self.draft.write(&account.address, &slots)
             }
         }
     }
@@ -110,30 +133,47 @@ impl<'a> NetParts<'a> {
     }
 }
 
-/// Cuts a list into pieces of about the same size.
+/// Asks for what is claimed of accounts to be in the cache: the claims about each field are somewhere of their own.
+fn ask_for_claims(listed: &[AccountChanges]) {
+    for account in listed {
+        account.nonce_changes.last().into_iter().for_each(prefetch);
+        account.balance_changes.last().into_iter().for_each(prefetch);
+        account.storage_changes.first().into_iter().for_each(prefetch);
+    }
+    for slot in listed.iter().flat_map(|account| &account.storage_changes) {
+        slot.changes.last().into_iter().for_each(prefetch);
+    }
+}
+
+/// Cuts accounts with so many slots each into pieces of about the same size. `changed_slots` says how many changed slots one
+/// with many has, if they may be in several pieces.
 fn cut<E>(
-    listed: &[AccountChanges],
-    has_storage: impl Fn(&AccountChanges) -> Result<bool, E>,
+    slots: impl Iterator<Item = usize>,
+    changed_slots: impl Fn(usize) -> Result<Option<usize>, E>,
 ) -> Result<Vec<Piece>, E> {
     let mut pieces = Vec::new();
-    let (mut begin, mut len) = (0, 0);
-    for (index, account) in listed.iter().enumerate() {
-        let slots = account.storage_changes.len();
-        if slots > 2 * PIECE_LEN && has_storage(account)? {
+    let (mut begin, mut end, mut len) = (0, 0, 0);
+    for (index, slots) in slots.enumerate() {
+        end = index + 1;
+        let changed = match slots > 2 * PIECE_LEN {
+            true => changed_slots(index)?,
+            false => None,
+        };
+        if let Some(changed) = changed.filter(|changed| *changed > PIECE_LEN) {
             pieces.push(Piece::Accounts(begin..index));
             pieces.push(Piece::Owner(index));
-            let others = (PIECE_LEN..slots).step_by(PIECE_LEN);
-            pieces.extend(others.map(|from| Piece::Slots(index, from..slots.min(from + PIECE_LEN))));
-            (begin, len) = (index + 1, 0);
+            let others = (PIECE_LEN..changed).step_by(PIECE_LEN);
+            pieces.extend(others.map(|from| Piece::Slots(index, from..changed.min(from + PIECE_LEN))));
+            (begin, len) = (end, 0);
             continue;
         }
         len += 1 + slots;
         if len >= PIECE_LEN {
-            pieces.push(Piece::Accounts(begin..index + 1));
-            (begin, len) = (index + 1, 0);
+            pieces.push(Piece::Accounts(begin..end));
+            (begin, len) = (end, 0);
         }
     }
-    pieces.push(Piece::Accounts(begin..listed.len()));
+    pieces.push(Piece::Accounts(begin..end));
     pieces.retain(|piece| !matches!(piece, Piece::Accounts(range) if range.is_empty()));
     Ok(pieces)
 }
@@ -142,34 +182,34 @@ fn cut<E>(
 mod tests {
     use std::convert::Infallible;
 
-    use alloy_eip7928::SlotChanges;
-    use alloy_primitives::{Address, U256};
-
     use super::*;
-
-    fn account(slots: usize) -> AccountChanges {
-        AccountChanges {
-            storage_changes: (0..slots)
-                .map(|slot| SlotChanges::new(U256::from(slot), Vec::new()))
-                .collect(),
-            ..AccountChanges::new(Address::ZERO)
-        }
-    }
 
     /// Everything is in one piece, and none is large.
     #[test]
     fn pieces_are_all_there_is() {
-        let listed: Vec<_> = [0, 3, 700, 600, 100, 100, 100, 513, 0].map(account).into();
-        let has_storage =
-            |account: &AccountChanges| Ok::<_, Infallible>(account.storage_changes.len() != 600);
-        let Ok(pieces) = cut(&listed, has_storage);
+        // How many slots each has, and how many of them change.
+        let listed = [
+            (0, 0),
+            (3, 3),
+            (700, 700),
+            (600, 600),
+            (100, 100),
+            (100, 0),
+            (900, 300),
+            (800, 9),
+            (513, 513),
+            (0, 0),
+        ];
+        let may_be_cut = |index| index != 3;
+        let changed_slots = |index: usize| Ok::<_, Infallible>(may_be_cut(index).then_some(listed[index].1));
+        let Ok(pieces) = cut(listed.iter().map(|(slots, _)| *slots), changed_slots);
         let mut slots = vec![Vec::new(); listed.len()];
         let mut owners = vec![0; listed.len()];
         for piece in &pieces {
             match piece {
                 Piece::Accounts(range) => range.clone().for_each(|index| {
                     owners[index] += 1;
-                    slots[index].extend(0..listed[index].storage_changes.len());
+                    slots[index].extend(0..listed[index].1);
                 }),
                 Piece::Owner(index) => {
                     owners[*index] += 1;
@@ -182,9 +222,11 @@ mod tests {
             }
         }
         assert!(owners.iter().all(|owners| *owners == 1), "{pieces:?}");
-        for (account, slots) in listed.iter().zip(slots) {
-            assert!(slots.into_iter().eq(0..account.storage_changes.len()));
+        for ((_, changed), slots) in listed.iter().zip(slots) {
+            assert!(slots.into_iter().eq(0..*changed));
         }
-        assert!(pieces.contains(&Piece::Owner(2)) && !pieces.contains(&Piece::Owner(3)));
+        let is_cut = |index| pieces.contains(&Piece::Owner(index));
+        let cut: Vec<_> = (0..listed.len()).filter(|index| is_cut(*index)).collect();
+        assert_eq!(cut, [2, 6, 8]);
     }
 }

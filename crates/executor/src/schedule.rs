@@ -57,10 +57,15 @@ impl Schedule {
         self.longest_first.get(range).filter(|some| !some.is_empty())
     }
 
+    /// Whether nobody has taken one yet.
+    pub(crate) fn is_open(&self, position: usize) -> bool {
+        !self.taken[position].load(Relaxed)
+    }
+
     /// Takes one, unless somebody has.
     pub(crate) fn take(&self, position: usize) -> bool {
         // What is behind the transaction is published by other means.
-        !self.taken[position].load(Relaxed) && !self.taken[position].swap(true, Relaxed)
+        self.is_open(position) && !self.taken[position].swap(true, Relaxed)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alloy_primitives::{
     Address, B256, KECCAK256_EMPTY, U256,
-    map::{AddressMap, B256Map, Entry, HashMap},
+    map::{B256Map, HashMap},
 };
 use rapid_primitives::{Account, AccountChange, CommitSequence, ReadState};
 use revm::bytecode::Bytecode;
@@ -25,11 +25,14 @@ use crate::{
 };
 
 mod adoption;
-mod parts;
+mod filling;
 mod reader;
+mod shards;
 
-pub use parts::{DraftPart, DraftParts};
+pub use filling::DraftFilling;
 pub use reader::DraftReader;
+
+use shards::Shards;
 
 /// Changes that may become canonical or vanish without a trace.
 ///
@@ -45,9 +48,7 @@ struct Layer {
     /// Behind a lock because a base that was adopted is exchanged for the version it became, so that a long chain of
     /// drafts does not keep all its ancestors.
     base: RwLock<Base>,
-    accounts: AddressMap<DraftAccount>,
-    /// Slots by id. Those of storages that were dropped since stay, and nobody asks for them.
-    slots: HashMap<u32, DraftSlot>,
+    shards: Shards,
     codes: B256Map<Bytecode>,
     /// Version that has this content; 0 when not adopted.
     adopted: AtomicU64,
@@ -106,8 +107,7 @@ impl Draft {
         Self {
             layer: Arc::new(Layer {
                 base: RwLock::new(base),
-                accounts: AddressMap::default(),
-                slots: HashMap::default(),
+                shards: Shards::default(),
                 codes: B256Map::default(),
                 adopted: AtomicU64::new(0),
                 reserved: Reservations::new(shared),
@@ -205,8 +205,7 @@ impl Clone for Layer {
     fn clone(&self) -> Self {
         Self {
             base: RwLock::new(self.base.read().clone()),
-            accounts: self.accounts.clone(),
-            slots: self.slots.clone(),
+            shards: self.shards.clone(),
             codes: self.codes.clone(),
             adopted: AtomicU64::new(0),
             reserved: self.reserved.clone(),
@@ -263,13 +262,8 @@ impl Layer {
             self.codes.entry(new.hash).or_insert_with(|| code::analyse(new));
         }
         let base = self.base.get_mut();
-        let account = match self.accounts.entry(change.address) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => {
-                let before = base.record(&change.address)?;
-                entry.insert(DraftAccount::untouched(before))
-            }
-        };
+        let untouched = || base.record(&change.address).map(DraftAccount::untouched);
+        let account = self.shards.account_or_try_insert(change.address, untouched)?;
         match account.change(change, &mut self.reserved) {
             Some(storage) => self.write_slots(storage, &change.storage),
             None => Ok(()),
@@ -281,7 +275,7 @@ impl Layer {
         let made_here = self.reserved.storages().contains(&storage);
         for (slot, value) in slots {
             let known = shared.tables.slots.find(&(storage, *slot));
-            if let Some(written) = known.and_then(|id| self.slots.get_mut(&id)) {
+            if let Some(written) = known.and_then(|id| self.shards.slot_mut(id)) {
                 written.after = *value;
                 continue;
             }
@@ -296,7 +290,7 @@ impl Layer {
                 after: *value,
             };
             if let Some(id) = written.entry(known, &mut self.reserved) {
-                self.slots.insert(id, written);
+                self.shards.insert_slot(id, written);
             }
         }
         Ok(())
@@ -304,15 +298,15 @@ impl Layer {
 
     fn changes(&self) -> Vec<AccountChange> {
         let mut slots: HashMap<StorageId, Vec<(U256, U256)>> = HashMap::default();
-        for slot in self.slots.values().filter(|slot| slot.before != slot.after) {
+        for (_, slot) in self.shards.slots().filter(|(_, slot)| slot.before != slot.after) {
             slots
                 .entry(slot.storage)
                 .or_default()
                 .push((slot.slot, slot.after));
         }
         let mut touched: Vec<_> = self
-            .accounts
-            .iter()
+            .shards
+            .accounts()
             .map(|(address, account)| (*address, *account))
             .collect();
         // Slots alone do not make an account touched: it is in the map nevertheless, since its change named it.
@@ -339,14 +333,14 @@ impl Layer {
     }
 
     fn record(&self, address: &Address) -> Result<Option<AccountRecord>, VersionGone> {
-        match self.accounts.get(address) {
+        match self.shards.account(address) {
             Some(account) => Ok(account.after),
             None => self.base.read().record(address),
         }
     }
 
     fn slot_by_id(&self, id: u32) -> Result<U256, VersionGone> {
-        match self.slots.get(&id) {
+        match self.shards.slot(id) {
             Some(slot) if slot.before.is_zero() => Ok(slot.after),
             // The base keeps the entry, not the draft. If it is overrun the id may be another slot's by now.
             Some(slot) => self.check().map(|()| slot.after),

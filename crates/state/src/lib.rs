@@ -85,7 +85,7 @@ mod writer;
 mod writers;
 
 pub use config::{DEFAULT_LEASED_BYTES, DEFAULT_RETAINED_BYTES, StateConfig};
-pub use draft::{Draft, DraftPart, DraftParts, DraftReader};
+pub use draft::{Draft, DraftFilling, DraftReader};
 pub use error::{AdoptError, Conflict, StateKey, VersionGone};
 pub use read_set::{ReadSet, Recording};
 pub use region::{OutOfMemory, prefetch};

@@ -66,6 +66,11 @@ impl Reservations {
         self.storages.append(&mut other.storages);
     }
 
+    /// Whether nothing was reserved.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.accounts.is_empty() && self.slots.is_empty() && self.storages.is_empty()
+    }
+
     /// The storages that were made.
     pub(crate) fn storages(&self) -> &[StorageId] {
         &self.storages

@@ -25,7 +25,7 @@ const MAX_FEE: u128 = 1_000_000_000_000;
 /// Tip in wei.
 const PRIORITY_FEE: u128 = 1_000_000;
 /// Balance of each sender at genesis, in wei.
-const SENDER_BALANCE: U256 = U256::from_limbs([0, 0, 1 << 30, 0]);
+const SENDER_BALANCE: U256 = U256::from_limbs([0, 1 << 24, 0, 0]);
 /// Seconds between blocks.
 const BLOCK_SECONDS: u64 = 12;
 /// What a header can differ in from what its block does: gas, receipts, bloom, blob gas, requests, state.

@@ -28,8 +28,8 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 use world::World;
 
-/// Balance of each sender, in wei.
-const SENDER_BALANCE: U256 = U256::from_limbs([0, 0, 1 << 30, 0]);
+/// Balance of each sender, in wei: a few times all the ether there is, so that no workload runs out of it.
+const SENDER_BALANCE: U256 = U256::from_limbs([0, 1 << 24, 0, 0]);
 
 /// A transaction to be made.
 #[derive(Clone, Debug)]

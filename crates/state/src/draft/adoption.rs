@@ -64,7 +64,7 @@ impl Adoption {
                 .parts
                 .codes
                 .insert(layer.codes.iter().map(|(hash, code)| (*hash, code.clone())));
-            for (address, account) in &layer.accounts {
+            for (address, account) in layer.shards.accounts() {
                 // Without an entry it has not existed, before or after.
                 if let Some(id) = account.id.or_else(|| tables.accounts.find(address)) {
                     adoption.accounts.insert(id, account.after);
@@ -72,7 +72,7 @@ impl Adoption {
             }
             adoption
                 .slots
-                .extend(layer.slots.iter().map(|(id, slot)| (*id, *slot)));
+                .extend(layer.shards.slots().map(|(id, slot)| (*id, *slot)));
             adoption.made.extend_from_slice(layer.reserved.storages());
         }
         adoption

@@ -45,7 +45,7 @@ impl Draft {
 
 impl Layer {
     fn is_empty(&self) -> bool {
-        self.accounts.is_empty() && self.slots.is_empty() && self.codes.is_empty()
+        self.shards.is_empty() && self.codes.is_empty()
     }
 }
 
@@ -64,7 +64,7 @@ impl DraftReader {
     }
 
     pub(super) fn record(&self, address: &Address) -> Result<Option<AccountRecord>, VersionGone> {
-        let known = self.layers.iter().find_map(|layer| layer.accounts.get(address));
+        let known = self.layers.iter().find_map(|layer| layer.shards.account(address));
         match known {
             Some(account) => Ok(account.after),
             None => self.snapshot.record(address),
@@ -72,7 +72,7 @@ impl DraftReader {
     }
 
     pub(super) fn slot_by_id(&self, id: u32) -> Result<U256, VersionGone> {
-        match self.layers.iter().find_map(|layer| layer.slots.get(&id)) {
+        match self.layers.iter().find_map(|layer| layer.shards.slot(id)) {
             Some(slot) if slot.before.is_zero() => Ok(slot.after),
             // A version keeps the entry, not the draft. If it is overrun the id may be another slot's by now.
             Some(slot) => self.snapshot.checked(slot.after),

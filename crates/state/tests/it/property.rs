@@ -273,18 +273,17 @@ impl Run {
         changes.sort_by_key(|change| change.address);
         changes.dedup_by_key(|change| change.address);
         let (draft, model) = &mut self.drafts[draft];
-        let (parts, reader) = (draft.parts(), draft.reader());
-        let mut made = Vec::new();
+        let (filling, reader) = (draft.filling(changes.len(), 1), draft.reader());
         for change in &changes {
             let mut change = change.clone();
             let stays = change.fate == Fate::Kept && reader.has_storage(&change.address).unwrap();
             if stays && change.storage.len() > 1 {
                 let others = change.storage.split_off(1);
-                made.push(parts.written(&change.address, &others).unwrap());
+                filling.write(&change.address, &others).unwrap();
             }
-            made.push(parts.changed(&[change]).unwrap());
+            filling.change(&[change]).unwrap();
         }
-        draft.take_in(made).unwrap();
+        draft.take_in(filling).unwrap();
         model.apply(&changes);
     }
 
