@@ -5,6 +5,8 @@ use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
 use rapid_primitives::{AccountChange, ReadState, WriteState};
 use revm::{Database, bytecode::Bytecode, database_interface::DBErrorMarker, state::AccountInfo};
 
+use crate::NearCodes;
+
 /// Hashes of past blocks for the `BLOCKHASH` opcode.
 pub trait BlockHashes {
     /// Hash of the canonical block `number`, an ancestor of the block in execution; `None` if it is not known.
@@ -59,16 +61,18 @@ pub struct StateDb<S, H> {
     block_hashes: H,
     pending_parent: Option<u64>,
     unsettled: Option<Address>,
+    codes: NearCodes,
 }
 
 impl<S, H> StateDb<S, H> {
     /// A database in which every ancestor's hash is known.
-    pub const fn new(state: S, block_hashes: H) -> Self {
+    pub fn new(state: S, block_hashes: H) -> Self {
         Self {
             state,
             block_hashes,
             pending_parent: None,
             unsettled: None,
+            codes: NearCodes::default(),
         }
     }
 
@@ -136,17 +140,19 @@ impl<S: ReadState, H: BlockHashes> Database for StateDb<S, H> {
             nonce: account.nonce,
             code_hash: account.code_hash,
             account_id: None,
-            code: None,
+            code: (account.code_hash == KECCAK256_EMPTY).then(|| self.codes.nothing()),
         }))
     }
 
     fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, Self::Error> {
         if code_hash == KECCAK256_EMPTY {
-            return Ok(Bytecode::default());
+            return Ok(self.codes.nothing());
         }
-        self.state
-            .code(&code_hash)?
-            .ok_or(ReadError::MissingCode(code_hash))
+        let find = || {
+            let found = self.state.code(&code_hash)?;
+            found.ok_or(ReadError::MissingCode(code_hash))
+        };
+        self.codes.get_or_try_find(&code_hash, find)
     }
 
     fn storage(&mut self, address: Address, slot: U256) -> Result<U256, Self::Error> {

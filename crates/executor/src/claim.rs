@@ -47,6 +47,10 @@ fn count_before<T: Claim>(claims: &[T], index: u32) -> usize {
         return claims.len();
     }
     let (span, into) = (last.index() - first.index(), index - first.index());
+    if span == claims.len() as u64 - 1 {
+        // There is one at every index.
+        return into as usize;
+    }
     let guess = (into * (claims.len() as u64 - 1) / span) as usize;
     let (mut from, mut to, mut step) = (guess, guess, 1);
     while from > 0 && claims[from - 1].index() >= index {

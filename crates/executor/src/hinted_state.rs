@@ -1,7 +1,7 @@
 //! The state as a hint says it is when one transaction begins.
 
-use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256, map::B256Map};
-use rapid_evm::{BlockHashes, ReadError};
+use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
+use rapid_evm::{BlockHashes, NearCodes, ReadError};
 use rapid_primitives::{Account, ReadState};
 use rapid_state::{DraftReader, StateKey, VersionGone};
 use revm::{
@@ -96,8 +96,7 @@ pub(crate) struct HintedState<'a, H> {
     hinted_reads: Vec<KeyId>,
     /// What it has read of what is not.
     other_reads: Vec<StateKey>,
-    /// Code this worker has met: the table it comes from is behind locks.
-    codes: B256Map<Bytecode>,
+    codes: NearCodes,
 }
 
 impl<'a, H> HintedState<'a, H> {
@@ -109,7 +108,7 @@ impl<'a, H> HintedState<'a, H> {
             index: 0,
             hinted_reads: Vec::new(),
             other_reads: Vec::new(),
-            codes: B256Map::default(),
+            codes: NearCodes::default(),
         }
     }
 
@@ -167,26 +166,22 @@ impl<H: BlockHashes> Database for HintedState<'_, H> {
             nonce: account.nonce,
             code_hash: account.code_hash,
             account_id: id.and_then(|id| AccountId::new(id as usize)),
-            code: None,
+            code: (account.code_hash == KECCAK256_EMPTY).then(|| self.codes.nothing()),
         }))
     }
 
     fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, Self::Error> {
         if code_hash == KECCAK256_EMPTY {
-            return Ok(Bytecode::default());
+            return Ok(self.codes.nothing());
         }
-        if let Some(code) = self.codes.get(&code_hash) {
-            return Ok(code.clone());
-        }
-        let code = match self.hints.code(&code_hash) {
-            Some(code) => code.clone(),
+        let find = || match self.hints.code(&code_hash) {
+            Some(code) => Ok(code.clone()),
             None => self
                 .base
                 .code(&code_hash)?
-                .ok_or(ReadError::MissingCode(code_hash))?,
+                .ok_or(ReadError::MissingCode(code_hash)),
         };
-        self.codes.insert(code_hash, code.clone());
-        Ok(code)
+        self.codes.get_or_try_find(&code_hash, find)
     }
 
     fn storage(&mut self, address: Address, slot: U256) -> Result<U256, Self::Error> {

@@ -19,8 +19,9 @@ pub(crate) struct ParallelArgs {
     /// Workloads to measure [default: all]
     ///
     /// Blocks: transfers, erc20, erc20-256, erc20-16 and erc20-1 (to so many holders), amm-hot (one pool), amm (a pool
-    /// each), mixed, chain1 and chains100 (so many senders), counter, circle (payments among 1,000 senders). batches: blocks
-    /// of 100 to 1,000 transactions. latency: the sequencer under twice the load it can execute, at cuts of 1, 5 and 10 ms.
+    /// each), mixed, mixed-short, hashing (nothing but computing), chain1 and chains100 (so many senders), counter, circle
+    /// (payments among 1,000 senders). batches: blocks of 100 to 1,000 transactions. latency: the sequencer under twice the
+    /// load it can execute, at cuts of 1, 5 and 10 ms.
     #[arg(long, value_name = "WORKLOAD", value_delimiter = ',')]
     workloads: Vec<WorkloadKind>,
     /// Executors to measure [default: all]
