@@ -389,9 +389,7 @@ fn send(
         let view = chain.view();
         for transaction in decoded.by_ref().take(due) {
             sent.push(started.elapsed());
-            for result in pool.submit_batch(Origin::External, vec![transaction], &view.state, head) {
-                result?;
-            }
+            pool.submit(Origin::External, transaction, &view.state, head)?;
         }
         thread::sleep(SENDING_INTERVAL);
     }
