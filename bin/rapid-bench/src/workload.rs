@@ -369,6 +369,28 @@ mod tests {
     }
 
     #[test]
+    fn hashing_calls_the_contract_that_hashes() {
+        let plan = WorkloadPlan {
+            workload: Workload::Hashing,
+            count: 3,
+            senders: 2,
+            lanes: 1,
+            seed: 1,
+        };
+        let computer = Address::with_last_byte(9);
+        let prepared = PreparedWorkload {
+            contracts: Contracts::Computer(computer),
+            ..prepared(plan)
+        };
+        assert!(!prepared.is_fresh(), "something was deployed");
+        for signed in prepared.sign().concat() {
+            let transaction = TxEnvelope::decode_2718(&mut signed.raw.as_ref()).unwrap();
+            assert_eq!(transaction.to(), Some(computer));
+            assert_eq!(transaction.gas_limit(), Workload::Hashing.gas_limit_max());
+        }
+    }
+
+    #[test]
     fn mixed_has_the_stated_shares() {
         let mut shares = [0usize; 3];
         for index in 0..10_000 {

@@ -4,7 +4,7 @@
 //! - **Out:** per transaction a receipt, its gas and the [`AccountChange`]s it made; per block the changes of its
 //!   system calls, withdrawals and rewards, its execution requests, and from Amsterdam on its access list, at its end or a
 //!   part at a time while it is made.
-//! - **Owns:** nothing but the EVM's scratch memory. No I/O, no threads, no clock; the state behind the traits is the
+//! - **Owns:** the EVM's scratch memory, and of each executor the code it has met ([`NearCodes`]). No I/O, no threads, no clock; the state behind the traits is the
 //!   caller's, and this crate does not know which one it is. Machine code is the compiler's ([`Compiler`]).
 //! - **Must hold:** results equal those of the block executor of alloy-evm bit for bit, but where that departs from
 //!   the EIPs (gas of system calls, request contracts without code, deposit logs). A transaction that is refused
@@ -13,7 +13,7 @@
 //!   [`ShadowInterval`] is executed again by the interpreter, whose result stands.
 //!
 //! Metrics: `rapid_reth_jit_shadow_transactions_total` counts those, `rapid_reth_jit_shadow_mismatches_total` the alarms
-//! among them.
+//! among them; `rapid_reth_evm_near_codes_forgotten_total` the codes that executors had no room for any more.
 //!
 //! ```text
 //!  BlockEnvironment --evm_environment--> EvmEnv --+

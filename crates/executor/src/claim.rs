@@ -92,10 +92,11 @@ mod tests {
     #[test]
     fn every_index_is_found_among_claims_however_they_are_spread() {
         let even: Vec<u64> = (0..40).collect();
+        let even_later: Vec<u64> = (5..45).collect();
         let sparse: Vec<u64> = (0..40).map(|index| index * index).collect();
         let late = vec![0, 900, 901, 902, 905];
         let early = vec![1, 2, 3, 4, 1_000];
-        for indices in [vec![], vec![7], even, sparse, late, early] {
+        for indices in [vec![], vec![7], even, even_later, sparse, late, early] {
             let claims: Vec<_> = indices
                 .iter()
                 .map(|index| NonceChange {

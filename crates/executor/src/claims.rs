@@ -3,7 +3,7 @@
 use alloy_primitives::U256;
 use rapid_primitives::{AccountChange, CodeChange, Fate, FateAt, StateDiff};
 use rapid_state::{DraftReader, VersionGone};
-use revm::state::{Account as JournalAccount, EvmState};
+use revm::state::{Account as JournalAccount, AccountInfo, EvmState};
 
 use crate::{
     ahead::Target,
@@ -116,8 +116,9 @@ impl Hints<'_> {
             return nonce.is_none() && balance.is_none() && code.is_none();
         }
         let before = account.original_info();
-        let nothing = revm::state::AccountInfo::default();
-        let after = if destroyed { &nothing } else { &account.info };
+        // Made only where it is needed: all threads count the code that is nothing.
+        let nothing = destroyed.then(AccountInfo::default);
+        let after = nothing.as_ref().unwrap_or(&account.info);
         let code_agrees = match code {
             None => before.code_hash == after.code_hash,
             Some(position) => {

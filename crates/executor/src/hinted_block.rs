@@ -170,7 +170,7 @@ impl<'a, H: BlockHashes + Debug + Sync> HintedBlock<'a, H> {
         let filling = self
             .executor
             .state()
-            .filling(listed.len(), self.hints.slots.len());
+            .filling(listed.len(), self.hints.changed_slots);
         let parts = NetParts::new(self.hints, transactions, filling, self.base).map_err(gone)?;
         let absorbed = workers.run(
             || parts.work(),

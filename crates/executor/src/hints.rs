@@ -27,6 +27,8 @@ pub(crate) struct Hints<'a> {
     pub(crate) fates: &'a [FateAt],
     pub(crate) accounts: Vec<AccountHint<'a>>,
     pub(crate) slots: Vec<SlotHint<'a>>,
+    /// How many of the slots are claimed to change.
+    pub(crate) changed_slots: usize,
     /// Where the listed accounts are.
     places: Places,
     /// Those that are not listed and have fates.
@@ -77,6 +79,7 @@ impl<'a> Hints<'a> {
             fates,
             accounts: Vec::with_capacity(listed.len()),
             slots: Vec::new(),
+            changed_slots: 0,
             places: Places::of(listed.iter().map(|account| number_of(&account.address))),
             unlisted: AddressMap::default(),
             codes: B256Map::default(),
@@ -101,6 +104,7 @@ impl<'a> Hints<'a> {
     fn add_account(&mut self, listed: &'a AccountChanges, claimed: &mut Claimed) {
         let id = self.accounts.len() as u32;
         let first = self.slots.len() as u32;
+        self.changed_slots += listed.storage_changes.len();
         self.add_slots(id, listed, claimed);
         claimed.add(&listed.nonce_changes, Target::Account(id));
         claimed.add(&listed.balance_changes, Target::Account(id));
@@ -166,6 +170,20 @@ impl<'a> Hints<'a> {
         let rare = self.accounts[id as usize].rare.get_or_insert_default();
         rare.fates.push((fate.index, fate.fate()));
         claimed.add_at(fate.index, Target::Account(id));
+    }
+
+    /// How many slots each listed account is claimed to change.
+    ///
+    /// # Panics
+    /// If an account that is not listed has a fate.
+    pub(crate) fn changed_slots_of_each(&self) -> impl Iterator<Item = usize> {
+        assert_eq!(self.accounts.len(), self.listed.len(), "all accounts are listed");
+        let accounts = self.accounts.iter().zip(self.listed);
+        accounts.map(|(hint, listed)| match self.kind {
+            // Nothing that is only read is in it, and the hints are in fewer cache lines than the list.
+            HintKind::Advisory => hint.slot_count(),
+            HintKind::Declared => listed.storage_changes.len(),
+        })
     }
 
     /// Number of claims at a block access index.
@@ -276,7 +294,7 @@ impl<'a> Hints<'a> {
 
 impl AccountHint<'_> {
     /// How many slots it has, those that are only read among them.
-    pub(crate) const fn slot_count(&self) -> usize {
+    const fn slot_count(&self) -> usize {
         (self.slots.1 - self.slots.0) as usize
     }
 

@@ -12,7 +12,7 @@ use alloy_eip7928::AccountChanges;
 use rapid_primitives::{AccountChange, collapse_between, collapse_slots};
 use rapid_state::{DraftFilling, DraftReader, VersionGone, prefetch};
 
-use crate::hints::{AccountHint, Hints};
+use crate::hints::Hints;
 
 /// Slots and accounts in a piece: enough that taking one costs nothing beside it, few enough that the last is short.
 const PIECE_LEN: usize = 256;
@@ -56,14 +56,9 @@ impl<'a> NetParts<'a> {
         base: &DraftReader,
     ) -> Result<Self, VersionGone> {
         let listed = hints.listed;
-        let slots = hints.accounts.iter().map(AccountHint::slot_count);
-        let changed_slots = |index: usize| -> Result<_, VersionGone> {
-            let account: &AccountChanges = &listed[index];
-            let has_storage = base.has_storage(&account.address)?;
-            Ok(has_storage.then_some(account.storage_changes.len()))
-        };
+        let has_storage = |index: usize| base.has_storage(&listed[index].address);
         Ok(Self {
-            pieces: cut(slots, changed_slots)?,
+            pieces: cut(hints.changed_slots_of_each(), has_storage)?,
             listed,
             indices,
             draft,
@@ -145,25 +140,21 @@ fn ask_for_claims(listed: &[AccountChanges]) {
     }
 }
 
-/// Cuts accounts with so many slots each into pieces of about the same size. `changed_slots` says how many changed slots one
-/// with many has, if they may be in several pieces.
+/// Cuts accounts that change so many slots each into pieces of about the same size. One with many may be in several if it had
+/// storage before.
 fn cut<E>(
     slots: impl Iterator<Item = usize>,
-    changed_slots: impl Fn(usize) -> Result<Option<usize>, E>,
+    had_storage: impl Fn(usize) -> Result<bool, E>,
 ) -> Result<Vec<Piece>, E> {
     let mut pieces = Vec::new();
     let (mut begin, mut end, mut len) = (0, 0, 0);
     for (index, slots) in slots.enumerate() {
         end = index + 1;
-        let changed = match slots > 2 * PIECE_LEN {
-            true => changed_slots(index)?,
-            false => None,
-        };
-        if let Some(changed) = changed.filter(|changed| *changed > PIECE_LEN) {
+        if slots > 2 * PIECE_LEN && had_storage(index)? {
             pieces.push(Piece::Accounts(begin..index));
             pieces.push(Piece::Owner(index));
-            let others = (PIECE_LEN..changed).step_by(PIECE_LEN);
-            pieces.extend(others.map(|from| Piece::Slots(index, from..changed.min(from + PIECE_LEN))));
+            let others = (PIECE_LEN..slots).step_by(PIECE_LEN);
+            pieces.extend(others.map(|from| Piece::Slots(index, from..slots.min(from + PIECE_LEN))));
             (begin, len) = (end, 0);
             continue;
         }
@@ -187,29 +178,16 @@ mod tests {
     /// Everything is in one piece, and none is large.
     #[test]
     fn pieces_are_all_there_is() {
-        // How many slots each has, and how many of them change.
-        let listed = [
-            (0, 0),
-            (3, 3),
-            (700, 700),
-            (600, 600),
-            (100, 100),
-            (100, 0),
-            (900, 300),
-            (800, 9),
-            (513, 513),
-            (0, 0),
-        ];
-        let may_be_cut = |index| index != 3;
-        let changed_slots = |index: usize| Ok::<_, Infallible>(may_be_cut(index).then_some(listed[index].1));
-        let Ok(pieces) = cut(listed.iter().map(|(slots, _)| *slots), changed_slots);
+        let listed = [0, 3, 700, 600, 100, 100, 100, 513, 0];
+        let had_storage = |index: usize| Ok::<_, Infallible>(index != 3);
+        let Ok(pieces) = cut(listed.into_iter(), had_storage);
         let mut slots = vec![Vec::new(); listed.len()];
         let mut owners = vec![0; listed.len()];
         for piece in &pieces {
             match piece {
                 Piece::Accounts(range) => range.clone().for_each(|index| {
                     owners[index] += 1;
-                    slots[index].extend(0..listed[index].1);
+                    slots[index].extend(0..listed[index]);
                 }),
                 Piece::Owner(index) => {
                     owners[*index] += 1;
@@ -222,11 +200,11 @@ mod tests {
             }
         }
         assert!(owners.iter().all(|owners| *owners == 1), "{pieces:?}");
-        for ((_, changed), slots) in listed.iter().zip(slots) {
-            assert!(slots.into_iter().eq(0..*changed));
+        for (changed, slots) in listed.into_iter().zip(slots) {
+            assert!(slots.into_iter().eq(0..changed));
         }
         let is_cut = |index| pieces.contains(&Piece::Owner(index));
         let cut: Vec<_> = (0..listed.len()).filter(|index| is_cut(*index)).collect();
-        assert_eq!(cut, [2, 6, 8]);
+        assert_eq!(cut, [2, 7]);
     }
 }

@@ -109,6 +109,23 @@ mod tests {
     }
 
     #[test]
+    fn first_bits_are_what_a_shift_gives() {
+        let hash = |seed: u64| U256::from_be_bytes(keccak256(seed.to_be_bytes()).0);
+        let powers = (0..256).map(|bit| U256::ONE << bit);
+        let spread = (0..256).map(|bit| hash(bit as u64) >> bit);
+        for number in powers.chain(spread).chain([U256::ZERO, U256::MAX]) {
+            for bit in 0..256 {
+                let shifted = usize::try_from(number >> bit).ok();
+                assert_eq!(
+                    FirstBits::from_bit(bit).of(&number),
+                    shifted,
+                    "{number} from {bit}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn every_key_is_found_and_no_other() {
         let hashed = |seed: u64| U256::from_be_bytes(keccak256(seed.to_be_bytes()).0);
         let small = |key: u64| U256::from(key);

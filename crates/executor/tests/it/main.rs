@@ -6,6 +6,7 @@ mod bed;
 mod dice;
 mod hostile;
 mod panics;
+mod pieces;
 mod production;
 mod programs;
 mod random;

@@ -220,6 +220,19 @@ fn contract(address: Address, code: &[u8]) -> AccountChange {
     }
 }
 
+/// What a block calls before and after its transactions.
+pub(crate) fn system_contracts() -> [AccountChange; 5] {
+    // Counts the calls.
+    let counter = hex!("600054600101600055");
+    [
+        contract(HISTORY_STORAGE_ADDRESS, &hex!("60003560005500")),
+        contract(WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS, &counter),
+        contract(CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS, &counter),
+        contract(BUILDER_CONTRACTS[0], &counter),
+        contract(BUILDER_CONTRACTS[1], &counter),
+    ]
+}
+
 fn accounts(dice: &mut Dice, cast: &Cast) -> Vec<AccountChange> {
     let mut accounts = Vec::new();
     for address in CONTRACTS {
@@ -250,16 +263,7 @@ fn accounts(dice: &mut Dice, cast: &Cast) -> Vec<AccountChange> {
             });
         }
     }
-    accounts.push(contract(HISTORY_STORAGE_ADDRESS, &hex!("60003560005500")));
-    for address in [
-        WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS,
-        CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS,
-        BUILDER_CONTRACTS[0],
-        BUILDER_CONTRACTS[1],
-    ] {
-        // Counts the calls.
-        accounts.push(contract(address, &hex!("600054600101600055")));
-    }
+    accounts.extend(system_contracts());
     // Halves get different kinds of accounts.
     for last in (1..accounts.len()).rev() {
         accounts.swap(last, dice.below(last as u64 + 1) as usize);

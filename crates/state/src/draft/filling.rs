@@ -73,11 +73,16 @@ impl Draft {
     ///
     /// # Errors
     /// [`VersionGone`] when the snapshot below is overrun; the draft is then of no more use.
+    ///
+    /// # Panics
+    /// If something was applied to the draft since, or it is another's filling.
     pub fn take_in(&mut self, filling: DraftFilling) -> Result<(), VersionGone> {
         let DraftFilling {
             shards, rest, own, ..
         } = filling;
-        // Or the draft would have to be copied.
+        let is_ours = Arc::ptr_eq(&own, &self.layer);
+        assert!(is_ours, "the draft is not the one that the filling is of");
+        // Whatever else looks at the draft as it was goes on seeing that: then the layer is copied.
         drop(own);
         let layer = Arc::make_mut(&mut self.layer);
         layer.adopted = AtomicU64::new(0);
@@ -198,7 +203,9 @@ impl DraftFilling {
             rest,
         } = part;
         // Threads that began at the same shard would follow each other through all of them.
-        let begin = accounts.first().map_or(0, |(address, _)| address.0[0] as usize);
+        let account = accounts.first().map(|(address, _)| shard_of_account(address));
+        let slot = slots.first().map(|(id, _)| shard_of_slot(*id));
+        let begin = account.or(slot).unwrap_or_default();
         let accounts = Sorted::by_shard(&accounts, |(address, _)| shard_of_account(address));
         let slots = Sorted::by_shard(&slots, |(id, _)| shard_of_slot(*id));
         for number in (begin..begin + SHARDS).map(|number| number % SHARDS) {

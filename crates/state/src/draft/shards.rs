@@ -7,7 +7,7 @@ use alloy_primitives::{
 
 use super::{DraftAccount, DraftSlot};
 
-/// Shards of a draft. More than a machine has workers to fill them, so that they seldom meet.
+/// Shards of a draft: each is locked for a few insertions at a time, so even 128 workers seldom meet.
 pub(super) const SHARDS: usize = 32;
 
 /// Accounts and slots that a draft has touched.

@@ -1,5 +1,7 @@
 //! Drafts that come and go while others commit.
 
+use std::sync::Arc;
+
 use alloy_primitives::U256;
 use rapid_primitives::ReadState;
 use rapid_sync::thread;
@@ -87,6 +89,35 @@ fn a_draft_is_adopted_whole() {
         draft.adopt(&state).ok();
         drop(draft);
         reader.join().unwrap();
+        check_nothing_left(&state);
+    });
+}
+
+#[test]
+fn threads_that_fill_a_draft_leave_nothing_when_it_is_dropped() {
+    explore(|| {
+        let state = state(0, usize::MAX / 2);
+        commit(&state, &[contract(address(0), &[(1, 1)])]);
+        publish(&state);
+        let mut draft = Draft::begin(state.published());
+        let filling = Arc::new(draft.filling(3, 3));
+        let filling_it = [1, 2].map(|index| {
+            let filling = Arc::clone(&filling);
+            thread::spawn(move || {
+                filling.change(&[contract(address(index), &[(1, 1)])]).unwrap();
+                if index == 1 {
+                    filling.change(&[slots(address(0), &[(1, 5)])]).unwrap();
+                } else {
+                    filling.write(&address(0), &[(U256::from(2), U256::ONE)]).unwrap();
+                }
+            })
+        });
+        filling_it.into_iter().for_each(|thread| thread.join().unwrap());
+        draft.take_in(Arc::into_inner(filling).unwrap()).unwrap();
+        let slot = |account, slot| draft.storage(&address(account), &U256::from(slot)).unwrap();
+        assert_eq!([slot(0, 1), slot(0, 2)], [5, 1].map(U256::from));
+        assert_eq!([slot(1, 1), slot(2, 1)], [U256::ONE; 2]);
+        drop(draft);
         check_nothing_left(&state);
     });
 }

@@ -1,8 +1,13 @@
 //! Drafts: begun, applied to, adopted or discarded.
 
+use std::{
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    thread,
+};
+
 use alloy_primitives::U256;
-use rapid_primitives::{CommitSequence, ReadState};
-use rapid_state::{AdoptError, Draft, ReadSet, State, StateConfig, StateView};
+use rapid_primitives::{AccountChange, CommitSequence, ReadState};
+use rapid_state::{AdoptError, Draft, DraftFilling, ReadSet, State, StateConfig, StateView};
 
 use crate::model::{Model, address, balance, code, contract, removed, slots, wiped};
 
@@ -64,7 +69,6 @@ fn changes_are_net() {
 #[test]
 fn a_discarded_draft_leaves_no_trace() {
     let state = state();
-    let entries = |state: &State| (state.usage().account_entries, state.usage().slot_entries);
     let before = (entries(&state), state.sequence());
     let mut draft = Draft::begin(state.published());
     draft
@@ -256,4 +260,123 @@ fn a_draft_whose_base_is_overrun_answers_with_nothing_wrong() {
     assert!(draft.storage(&address(1), &U256::from(2)).is_err());
     assert!(view.account(account).is_err());
     assert!(draft.apply(&[slots(address(1), &[(2, 3)])]).is_err());
+}
+
+fn entries(state: &State) -> (usize, usize) {
+    let usage = state.usage();
+    (usage.account_entries, usage.slot_entries)
+}
+
+/// Works the changes out on four threads; an account that had storage has all but the first of its slots in calls of their own.
+fn fill(draft: &Draft, changes: &[AccountChange]) -> DraftFilling {
+    let (filling, reader) = (draft.filling(changes.len(), 0), draft.reader());
+    let mut first = Vec::new();
+    let mut others = Vec::new();
+    for change in changes {
+        let mut change = change.clone();
+        if change.storage.len() > 1 && reader.has_storage(&change.address).unwrap() {
+            let rest = change.storage.split_off(1);
+            others.extend(rest.chunks(5).map(|slots| (change.address, slots.to_vec())));
+        }
+        first.push(change);
+    }
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Relaxed);
+                    if let Some(change) = first.get(index) {
+                        filling.change(std::slice::from_ref(change)).unwrap();
+                    } else if let Some((address, slots)) = others.get(index - first.len()) {
+                        filling.write(address, slots).unwrap();
+                    } else {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    filling
+}
+
+#[test]
+fn many_threads_fill_a_draft_as_one_applies() {
+    let state = state();
+    let many: Vec<_> = (1..=40).map(|slot| (slot, slot)).collect();
+    let old = [
+        contract(address(2), &many),
+        balance(address(3), 7),
+        balance(address(4), 7),
+    ];
+    state.publish(state.commit(&ReadSet::new(), &old).unwrap());
+    let before = entries(&state);
+    let begun = [slots(address(2), &[(3, 99), (41, 1)]), balance(address(3), 8)];
+    let later: Vec<_> = (2..=60).map(|slot| (slot, (slot % 3) * slot)).collect();
+    let mut changes = vec![
+        slots(address(0), &[(1, 0)]),
+        slots(address(2), &later),
+        balance(address(3), 9),
+        removed(address(4)),
+    ];
+    changes.extend((5..60).map(|index| contract(address(index), &[(1, 1), (2, u64::from(index))])));
+    let drafted = || {
+        let mut draft = Draft::begin(state.published());
+        draft.apply(&begun).unwrap();
+        draft
+    };
+    for _ in 0..20 {
+        let (mut applied, mut filled) = (drafted(), drafted());
+        applied.apply(&changes).unwrap();
+        let filling = fill(&filled, &changes);
+        filled.take_in(filling).unwrap();
+        let net = |draft: &Draft| {
+            let mut net = draft.changes();
+            net.iter_mut().for_each(|change| change.storage.sort_unstable());
+            net
+        };
+        assert_eq!(net(&filled), net(&applied));
+        filled.discard();
+        applied.discard();
+        drop(fill(&drafted(), &changes));
+        assert_eq!(
+            entries(&state),
+            before,
+            "of what was taken in and of what was not"
+        );
+    }
+}
+
+#[test]
+#[should_panic(expected = "not the one that the filling is of")]
+fn a_filling_of_a_draft_that_went_on_is_refused() {
+    let mut draft = Draft::begin(state().published());
+    let filling = draft.filling(1, 0);
+    draft.apply(&[balance(address(1), 3)]).unwrap();
+    let _ = draft.take_in(filling);
+}
+
+#[test]
+fn a_filling_whose_base_is_overrun_is_refused_and_leaves_no_trace() {
+    let state = state_without_past(0);
+    let commit = |changes: &[_]| state.publish(state.commit(&ReadSet::new(), changes).unwrap());
+    commit(&[contract(address(0), &[(1, 1)]), balance(address(1), 1)]);
+    let mut draft = Draft::begin(state.published());
+    let filling = draft.filling(2, 2);
+    filling.change(&[contract(address(2), &[(1, 1)])]).unwrap();
+    commit(&[slots(address(0), &[(1, 2)]), balance(address(1), 2)]);
+    commit(&[slots(address(0), &[(1, 3)]), balance(address(1), 3)]);
+    let before = entries(&state);
+    assert!(
+        filling
+            .change(&[slots(address(0), &[(1, 7)]), balance(address(1), 7)])
+            .is_err()
+    );
+    assert!(draft.take_in(filling).is_err());
+    drop(draft);
+    assert_eq!(
+        entries(&state),
+        (before.0 - 1, before.1 - 1),
+        "only what was reserved goes"
+    );
 }
