@@ -56,6 +56,10 @@ fn account_change(address: Address, account: &JournalAccount, fork: SpecId) -> O
 }
 
 fn set_changed_fields(change: &mut AccountChange, account: &JournalAccount) {
+    // Of most contracts that are called only slots change, and asking for what was before copies all of it.
+    if !account.is_changed() {
+        return;
+    }
     let before = account.original_info();
     let after = &account.info;
     change.nonce = (after.nonce != before.nonce).then_some(after.nonce);
