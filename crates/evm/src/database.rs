@@ -140,13 +140,13 @@ impl<S: ReadState, H: BlockHashes> Database for StateDb<S, H> {
             nonce: account.nonce,
             code_hash: account.code_hash,
             account_id: None,
-            code: (account.code_hash == KECCAK256_EMPTY).then(|| self.codes.nothing()),
+            code: None,
         }))
     }
 
     fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, Self::Error> {
         if code_hash == KECCAK256_EMPTY {
-            return Ok(self.codes.nothing());
+            return Ok(Bytecode::default());
         }
         let find = || {
             let found = self.state.code(&code_hash)?;

@@ -4,8 +4,9 @@
 //! - **Out:** per transaction a receipt, its gas and the [`AccountChange`]s it made; per block the changes of its
 //!   system calls, withdrawals and rewards, its execution requests, and from Amsterdam on its access list, at its end or a
 //!   part at a time while it is made.
-//! - **Owns:** the EVM's scratch memory, and of each executor the code it has met ([`NearCodes`]). No I/O, no threads, no clock; the state behind the traits is the
-//!   caller's, and this crate does not know which one it is. Machine code is the compiler's ([`Compiler`]).
+//! - **Owns:** the EVM's scratch memory, and of each executor the code it has met ([`NearCodes`]). No I/O, no threads, no
+//!   clock; the state behind the traits is the caller's, and this crate does not know which one it is. Machine code is the
+//!   compiler's ([`Compiler`]).
 //! - **Must hold:** results equal those of the block executor of alloy-evm bit for bit, but where that departs from
 //!   the EIPs (gas of system calls, request contracts without code, deposit logs). A transaction that is refused
 //!   changes nothing. Nothing but [`BlockExecutor::execute`] and the begin and end of a block writes. Which frames of a

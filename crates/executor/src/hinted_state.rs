@@ -166,13 +166,13 @@ impl<H: BlockHashes> Database for HintedState<'_, H> {
             nonce: account.nonce,
             code_hash: account.code_hash,
             account_id: id.and_then(|id| AccountId::new(id as usize)),
-            code: (account.code_hash == KECCAK256_EMPTY).then(|| self.codes.nothing()),
+            code: None,
         }))
     }
 
     fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, Self::Error> {
         if code_hash == KECCAK256_EMPTY {
-            return Ok(self.codes.nothing());
+            return Ok(Bytecode::default());
         }
         let find = || match self.hints.code(&code_hash) {
             Some(code) => Ok(code.clone()),
