@@ -1,5 +1,10 @@
 //! What a draft has changed, in shards: many threads fill it at once, and each shard is one thread's at a time.
 
+use std::{
+    collections::HashMap as StdMap,
+    hash::{BuildHasher, Hash},
+};
+
 use alloy_primitives::{
     Address,
     map::{AddressMap, Entry, HashMap},
@@ -7,7 +12,7 @@ use alloy_primitives::{
 
 use super::{DraftAccount, DraftSlot};
 
-/// Shards of a draft: each is locked for a few insertions at a time, so even 128 workers seldom meet.
+/// Shards of a draft. Whoever fills it locks each for a few insertions at a time.
 pub(super) const SHARDS: usize = 32;
 
 /// Accounts and slots that a draft has touched.
@@ -90,23 +95,20 @@ impl Shards {
 }
 
 impl Shard {
-    /// Takes newer values over: the fewer are moved to the more.
-    fn update(&mut self, mut newer: Self) {
-        if newer.accounts.len() < self.accounts.len() {
-            self.accounts.extend(newer.accounts);
-        } else {
-            for (address, account) in self.accounts.drain() {
-                newer.accounts.entry(address).or_insert(account);
-            }
-            self.accounts = newer.accounts;
-        }
-        if newer.slots.len() < self.slots.len() {
-            self.slots.extend(newer.slots);
-        } else {
-            for (id, slot) in self.slots.drain() {
-                newer.slots.entry(id).or_insert(slot);
-            }
-            self.slots = newer.slots;
-        }
+    fn update(&mut self, newer: Self) {
+        update(&mut self.accounts, newer.accounts);
+        update(&mut self.slots, newer.slots);
     }
+}
+
+/// Takes newer values over: the fewer are moved to the more.
+fn update<K: Eq + Hash, V, S: BuildHasher>(map: &mut StdMap<K, V, S>, mut newer: StdMap<K, V, S>) {
+    if newer.len() < map.len() {
+        map.extend(newer);
+        return;
+    }
+    for (key, value) in map.drain() {
+        newer.entry(key).or_insert(value);
+    }
+    *map = newer;
 }
